@@ -1,0 +1,55 @@
+"""The classes of a data set: their names and colors, and how label files spell them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.files import read_json, write_json
+
+IGNORE_INDEX = 255
+"""Train id of pixels without a class: never learned from, never counted."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The classes of a data set.
+
+    Attributes:
+        name: of the data set.
+        class_names: (C,), index = train id.
+        colors: (C,) RGB triples, 0-255.
+        train_ids: value in a label file -> train id in 0..C-1 or `IGNORE_INDEX`; a value that is not listed is an error.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    train_ids: Mapping[int, int]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C; ignored pixels are no class."""
+        return len(self.class_names)
+
+
+def write_catalog(path: Path, catalog: Catalog) -> None:
+    """Write a catalog as JSON."""
+    write_json(path, asdict(catalog))
+
+
+def read_catalog(path: Path) -> Catalog:
+    """Read what `write_catalog` wrote.
+
+    Raises:
+        ValueError: the file is missing or is no catalog.
+    """
+    tree = read_json(path)
+    try:
+        return Catalog(
+            name=str(tree["name"]),
+            class_names=tuple(tree["class_names"]),
+            colors=tuple((int(red), int(green), int(blue)) for red, green, blue in tree["colors"]),
+            train_ids={int(value): int(train_id) for value, train_id in tree["train_ids"].items()},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} - expected a catalog of classes - {error!r} - run the stage `prepare`") from error

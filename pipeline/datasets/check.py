@@ -1,0 +1,57 @@
+"""Open every file once, before hours are spent: a damaged image or an impossible label is found in `prepare`, by name."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datasets.catalog import Catalog
+from pipeline.datasets.class_frequencies import count_classes
+from pipeline.datasets.images import read_image, read_labels
+from pipeline.datasets.samples import Sample
+from pipeline.datasets.sources import Pair, Source
+from pipeline.files import digest
+from pipeline.parallel import map_ordered
+
+
+def check_samples(
+    source: Source, image_ids: Sequence[str], *, labels_required: bool, workers: int
+) -> Iterator[tuple[Sample, NDArray[np.int64]]]:
+    """Read every image and label file; yield the sample and its (C,) pixel counts (zeros without a label file).
+
+    Args:
+        source: the data set.
+        image_ids: which of its images, in the order to yield.
+        labels_required: whether an image without a label file is an error.
+        workers: threads.
+
+    Raises:
+        ValueError: a file is damaged, sizes differ, a value is no class, or a required label file is missing.
+    """
+    pairs = dict(source.train) | dict(source.val)
+
+    def check(image_id: str) -> tuple[Sample, NDArray[np.int64]]:
+        return _check_pair(image_id, pairs[image_id], source.catalog, labels_required=labels_required)
+
+    yield from map_ordered(check, image_ids, workers=workers)
+
+
+def _check_pair(image_id: str, pair: Pair, catalog: Catalog, *, labels_required: bool) -> tuple[Sample, NDArray[np.int64]]:
+    height, width = read_image(pair.image).shape[:2]
+    counts = np.zeros(catalog.num_classes, np.int64)
+    if pair.labels is not None:
+        counts = count_classes(read_labels(pair.labels, catalog, size=(height, width)), catalog.num_classes)
+    elif labels_required:
+        raise ValueError(
+            f"{pair.image} - expected a label file for this image - found none - add it or take the image off the list"
+        )
+    sample = Sample(
+        image_id=image_id,
+        height=height,
+        width=width,
+        image=pair.image,
+        image_sha256=digest(pair.image),
+        labels=pair.labels,
+        labels_sha256="" if pair.labels is None else digest(pair.labels),
+    )
+    return sample, counts

@@ -1,0 +1,127 @@
+"""Image files, label files and palette PNGs as arrays, and back."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
+
+_NOT_LISTED = 256
+"""Marks values that a catalog does not list, in a table whose train ids end at 255."""
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read an image.
+
+    Returns:
+        (H, W, 3) uint8, RGB; other modes are converted.
+
+    Raises:
+        ValueError: the file is missing, truncated or no image.
+    """
+    return _decode(path, mode="RGB").astype(np.uint8, copy=False)
+
+
+def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Read a label file and translate its values into train ids.
+
+    Args:
+        path: an image with one value per pixel: gray of 8 or 16 bits, or palette indices.
+        catalog: says which value means which train id.
+        size: (height, width) of the image that it labels.
+
+    Returns:
+        (H, W) uint8, train ids and `IGNORE_INDEX`.
+
+    Raises:
+        ValueError: unreadable, several channels, another size, or a value that the catalog does not list.
+    """
+    values = _decode(path, mode=None)
+    if values.ndim != 2 or values.dtype == np.bool_ or not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(
+            f"{path} - expected one integer per pixel - found {values.dtype} {values.shape} - save it as gray or palette PNG"
+        )
+    if values.shape != size:
+        raise ValueError(f"{path} - expected labels of the image's size {size} - found {values.shape} - correct the pair")
+    table = _train_id_table(tuple(sorted(catalog.train_ids.items())))
+    highest = int(values.max())
+    train_ids = (
+        table[values] if int(values.min()) >= 0 and highest < len(table) else np.full(values.shape, _NOT_LISTED, np.uint16)
+    )
+    if int(train_ids.max()) == _NOT_LISTED:
+        unknown = next(int(value) for value in np.unique(values) if int(value) not in catalog.train_ids)
+        raise ValueError(
+            f"{path} - expected values of {catalog.name}'s classes - found {unknown} - correct the label file or the class list"
+        )
+    return train_ids.astype(np.uint8)
+
+
+def write_label_png(path: Path, labels: NDArray[np.uint8], colors: Sequence[tuple[int, int, int]]) -> None:
+    """Write train ids as an 8-bit palette PNG that any viewer shows in the data set's colors.
+
+    Args:
+        path: file to write; its folder exists.
+        labels: (H, W) uint8, train ids and `IGNORE_INDEX`.
+        colors: (C,) RGB triples; every other index is black, 255 a light gray.
+    """
+    picture = Image.fromarray(labels, mode=None)
+    picture.putpalette(_palette(tuple(colors)))
+    # Level 1 with filter "none" is what such maps compress best for the time; DVC and git do not compress again.
+    picture.save(path, format="PNG", compress_level=1)
+
+
+def read_label_png(path: Path, *, num_classes: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Read what `write_label_png` wrote.
+
+    Returns:
+        (H, W) uint8, train ids in 0..C-1 and `IGNORE_INDEX`.
+
+    Raises:
+        ValueError: unreadable, no palette or gray image, another size, or a value outside the classes.
+    """
+    labels = _decode(path, mode=None)
+    if labels.shape != size or labels.dtype != np.uint8:
+        raise ValueError(
+            f"{path} - expected uint8 labels of size {size} - found {labels.dtype} {labels.shape} - run the stage that writes it"
+        )
+    outside = labels[(labels >= num_classes) & (labels != IGNORE_INDEX)]
+    if outside.size:
+        raise ValueError(
+            f"{path} - expected train ids below {num_classes} or {IGNORE_INDEX} - found {outside[0]}"
+            " - run the stage that writes it"
+        )
+    return labels.astype(np.uint8, copy=False)
+
+
+def _decode(path: Path, *, mode: str | None) -> NDArray[Any]:
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture if mode is None or picture.mode == mode else picture.convert(mode))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} - expected an image file - found none - restore the file") from error
+    # Pillow raises SyntaxError for broken PNG chunks and its own DecompressionBombError for absurd sizes.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{path} - expected an image file - {' '.join(str(error).split())} - replace the damaged file"
+        ) from error
+
+
+@cache
+def _train_id_table(pairs: tuple[tuple[int, int], ...]) -> NDArray[np.uint16]:
+    table = np.full(max(value for value, _ in pairs) + 1, _NOT_LISTED, np.uint16)
+    for value, train_id in pairs:
+        table[value] = train_id
+    return table
+
+
+@cache
+def _palette(colors: tuple[tuple[int, int, int], ...]) -> bytes:
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(colors)] = colors
+    palette[IGNORE_INDEX] = (224, 224, 224)
+    return palette.tobytes()

@@ -1,0 +1,156 @@
+"""Sample lists: which files make up the labeled, the unlabeled and the validation set."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.files import write_text
+
+_COLUMNS = ("image_id", "height", "width", "image", "image_sha256", "labels", "labels_sha256")
+_IMAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and, where it may be used, its label map.
+
+    Attributes:
+        image_id: names the image, its label map and its entry in the softmax store; a plain file name.
+        height: pixels.
+        width: pixels.
+        image: RGB file.
+        image_sha256: of the image file's content, so that a list changes when an image does.
+        labels: label file, or None.
+        labels_sha256: of the label file's content, or the empty string.
+    """
+
+    image_id: str
+    height: int
+    width: int
+    image: Path
+    image_sha256: str
+    labels: Path | None = None
+    labels_sha256: str = ""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.height, self.width
+
+    def moved(self, old: Path, new: Path) -> "Sample":
+        """Return the sample with files below `old` named as below `new`; other files keep their paths."""
+        image, labels = (_rebase(path, old, new) for path in (self.image, self.labels))
+        assert image is not None
+        return replace(self, image=image, labels=labels)
+
+
+def unlabeled_view(sample: Sample) -> Sample:
+    """Return the sample without its label file: all that a training may know of an unlabeled image."""
+    return replace(sample, labels=None, labels_sha256="")
+
+
+def _rebase(path: Path | None, old: Path, new: Path) -> Path | None:
+    return new / path.relative_to(old) if path is not None and path.is_relative_to(old) else path
+
+
+def check_image_id(image_id: str, where: str) -> str:
+    """Return `image_id` if it can name a file inside a folder.
+
+    Raises:
+        ValueError: it holds a path separator, starts with a dot, or has other characters than letters, digits, `.`, `_`, `-`.
+    """
+    if not _IMAGE_ID.fullmatch(image_id):
+        raise ValueError(f"{where} - expected an image id of letters, digits, '.', '_', '-' - found {image_id!r} - rename it")
+    return image_id
+
+
+def write_samples(path: Path, samples: Iterable[Sample]) -> None:
+    """Write a sample list as a table of tab-separated values, in the order given."""
+    table = io.StringIO()
+    writer = csv.writer(table, dialect="excel-tab", lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for sample in samples:
+        writer.writerow(["" if (value := getattr(sample, column)) is None else value for column in _COLUMNS])
+    write_text(path, table.getvalue())
+
+
+def read_samples(path: Path, *, labels: bool, may_be_empty: bool = False) -> list[Sample]:
+    """Read a sample list.
+
+    Args:
+        path: what `write_samples` wrote.
+        labels: whether every sample must have a label file.
+        may_be_empty: whether a list without samples is fine.
+
+    Raises:
+        ValueError: the list is missing, empty, malformed, or a sample lacks its label file.
+    """
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), dialect="excel-tab"))
+        samples = [
+            Sample(
+                image_id=check_image_id(row["image_id"], str(path)),
+                height=int(row["height"]),
+                width=int(row["width"]),
+                image=Path(row["image"]),
+                image_sha256=row["image_sha256"],
+                labels=Path(row["labels"]) if row["labels"] else None,
+                labels_sha256=row["labels_sha256"],
+            )
+            for row in rows
+        ]
+    except OSError as error:
+        raise ValueError(f"{path} - expected a sample list - {error.strerror} - run the stage `prepare`") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} - expected a sample list - malformed row, {error!r} - run the stage `prepare`") from error
+    if not samples and not may_be_empty:
+        raise ValueError(f"{path} - expected at least one sample - found an empty list - give it images")
+    missing = [sample.image_id for sample in samples if labels and sample.labels is None]
+    if missing:
+        raise ValueError(f"{path} - expected a label file for every image - none for {missing[0]} - add it to the data set")
+    return samples
+
+
+def write_ids(path: Path, image_ids: Iterable[str]) -> None:
+    """Write a split as plain text, one image id per line."""
+    write_text(path, "".join(f"{image_id}\n" for image_id in image_ids))
+
+
+def read_ids(path: Path, known: Iterable[str]) -> list[str]:
+    """Read a split of plain text, one image id per line; empty lines are skipped.
+
+    Args:
+        path: a user's list or one that `write_ids` wrote.
+        known: the image ids that the data set has.
+
+    Raises:
+        ValueError: the file is missing or empty, or names an image twice or one that the data set lacks.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} - expected a text list of image ids - {error} - correct the path") from error
+    image_ids = [line.strip() for line in lines if line.strip()]
+    if not image_ids:
+        raise ValueError(f"{path} - expected image ids, one per line - found none - fill the list")
+    allowed = set(known)
+    for number, image_id in enumerate(image_ids, start=1):
+        if image_id not in allowed:
+            raise ValueError(
+                f"{path} - entry {number} - expected an image of the data set - found {image_id!r} - correct the list"
+            )
+    if repeated := _first_repeated(image_ids):
+        raise ValueError(f"{path} - expected every image once - found {repeated!r} twice - remove one")
+    return image_ids
+
+
+def _first_repeated(image_ids: Sequence[str]) -> str | None:
+    seen: set[str] = set()
+    for image_id in image_ids:
+        if image_id in seen:
+            return image_id
+        seen.add(image_id)
+    return None

@@ -1,0 +1,73 @@
+"""Files that are whole or absent: atomic writes, content digests, JSON with errors a person can act on."""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; move it there, on disk, only when the block ends without an error.
+
+    Works for a file and for a directory; an existing `path` is replaced. Read-only hard links that DVC left at `path` are
+    not written through, because the name is replaced and not the content.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        yield partial
+        if partial.is_dir():
+            if path.exists():
+                shutil.rmtree(path)
+        else:
+            with partial.open("rb") as handle:
+                os.fsync(handle.fileno())
+        partial.replace(path)
+    except BaseException:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON, whole or not at all; floats read back exactly, NaN and infinity are refused."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is what it is; the caller checks it
+    """Read a JSON file.
+
+    Raises:
+        ValueError: the file is missing or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} - expected a JSON file - {error.strerror} - run the stage that writes it") from error
+    except ValueError as error:
+        raise ValueError(f"{path} - expected JSON - found {error} - delete it and run the stage that writes it") from error
+
+
+def digest(path: Path) -> str:
+    """Return the sha256 of a file, or of the names and contents of every file below a directory."""
+    if not path.is_dir():
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    total = hashlib.sha256()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        total.update(f"{file.relative_to(path).as_posix()}\0{digest(file)}\n".encode())
+    return total.hexdigest()

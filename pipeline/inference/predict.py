@@ -1,0 +1,77 @@
+"""The test protocol: scales, flips and windows, averaged as probabilities."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.inference.sliding_window import predict_windows
+from pipeline.models.pspnet import PSPNet
+from pipeline.params import InferenceParams
+from pipeline.transforms.color import normalize
+
+
+class Predictor:
+    """A network in eval mode on its device, and the protocol by which it predicts."""
+
+    def __init__(self, network: PSPNet, params: InferenceParams, device: torch.device) -> None:
+        """Move the network to the device; channels-last is the faster memory format for its convolutions."""
+        self._network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._params = params
+        self._device = device
+
+    @torch.inference_mode()
+    def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Predict one image.
+
+        The image is scaled, predicted whole or in windows, with its mirror image if the protocol says so; the
+        probabilities are averaged and brought back to the image's own size.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+
+        Returns:
+            (C, H, W) float32, each pixel sums to 1.
+        """
+        height, width = image.shape[:2]
+        normalized = normalize(image).to(self._device)
+        base = 1.0 if self._params.long_side is None else self._params.long_side / max(height, width)
+        total: Tensor | None = None
+        for scale in self._params.scales:
+            size = (max(round(height * base * scale), 1), max(round(width * base * scale), 1))
+            probs = self._at_scale(_resize(normalized, size))
+            probs = _resize(probs, (height, width))
+            total = probs if total is None else total + probs
+        assert total is not None
+        mean: NDArray[np.float32] = (total / total.sum(dim=0, keepdim=True)).cpu().numpy()
+        return mean
+
+    def prediction(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return (H, W) uint8: the arg max of `probabilities`; the lowest class among ties."""
+        prediction: NDArray[np.uint8] = self.probabilities(image).argmax(axis=0).astype(np.uint8)
+        return prediction
+
+    def _at_scale(self, image: Tensor) -> Tensor:
+        params = self._params
+        window = (params.window_height, params.window_width) if params.sliding_window else (image.shape[1], image.shape[2])
+        return predict_windows(
+            self._windows, image, window=window, stride_ratio=params.stride_ratio, batch_size=params.batch_size
+        )
+
+    def _windows(self, windows: Tensor) -> Tensor:
+        probs = self._forward(windows)
+        if self._params.flip:
+            probs = (probs + self._forward(windows.flip(3)).flip(3)) / 2
+        return probs
+
+    def _forward(self, windows: Tensor) -> Tensor:
+        logits = self._network(windows.contiguous(memory_format=torch.channels_last)).logits
+        return functional.softmax(logits.float(), dim=1)
+
+
+def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (K, H, W) bilinearly with half-pixel centers; the same size is left as it is."""
+    if maps.shape[1:] == size:
+        return maps
+    return functional.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]

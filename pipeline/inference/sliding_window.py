@@ -1,0 +1,61 @@
+"""Predict a large image in overlapping windows and average where they overlap."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def window_starts(length: int, window: int, stride_ratio: float) -> list[int]:
+    """Return where windows begin along one side, so that every pixel is covered and none begins past the end.
+
+    Args:
+        length: side of the image, in pixels.
+        window: side of the window.
+        stride_ratio: step from window to window over the window's side, in (0, 1].
+
+    Returns:
+        Ascending; the last window ends with the image. One window if the image is not longer than it.
+    """
+    if length <= window:
+        return [0]
+    stride = max(int(window * stride_ratio), 1)
+    starts = list(range(0, length - window, stride))
+    return [*starts, length - window]
+
+
+def predict_windows(
+    predict: Callable[[Tensor], Tensor], image: Tensor, *, window: tuple[int, int], stride_ratio: float, batch_size: int
+) -> Tensor:
+    """Average the probabilities of all windows over each pixel.
+
+    Args:
+        predict: (B, 3, h, w) normalized windows to (B, C, h, w) probabilities.
+        image: (3, H, W) float32, normalized; where it is smaller than a window it is padded with 0, the mean color.
+        window: (h, w) of a window.
+        stride_ratio: see `window_starts`.
+        batch_size: windows per forward pass.
+
+    Returns:
+        (C, H, W) float32.
+    """
+    height, width = image.shape[1:]
+    padded = functional.pad(image, (0, max(window[1] - width, 0), 0, max(window[0] - height, 0)))
+    corners = [
+        (top, left)
+        for top in window_starts(padded.shape[1], window[0], stride_ratio)
+        for left in window_starts(padded.shape[2], window[1], stride_ratio)
+    ]
+    total: Tensor | None = None
+    visits = torch.zeros(padded.shape[1:], device=image.device)
+    for begin in range(0, len(corners), batch_size):
+        part = corners[begin : begin + batch_size]
+        probs = predict(torch.stack([padded[:, top : top + window[0], left : left + window[1]] for top, left in part]))
+        if total is None:
+            total = probs.new_zeros((probs.shape[1], *padded.shape[1:]))
+        for (top, left), one in zip(part, probs, strict=True):
+            total[:, top : top + window[0], left : left + window[1]] += one
+            visits[top : top + window[0], left : left + window[1]] += 1
+    assert total is not None
+    return (total / visits)[:, :height, :width]

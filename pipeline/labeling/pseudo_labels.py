@@ -1,0 +1,94 @@
+"""The pseudo labels of one image, from its predictions, its confidences and a selection."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.labeling.sampling import draw_positions
+from pipeline.labeling.selection import Selection
+
+UNLABELED = 255
+"""Value of pixels without a pseudo label; the data sets' ignore index."""
+
+
+def count_drawable(counts: NDArray[np.integer], values: NDArray[np.floating], selection: Selection) -> NDArray[np.int64]:
+    """Count the pixels of one image that stand in the random draw of each class (q_ij).
+
+    Args:
+        counts: (C, B), pixels of the image predicted as a class at each confidence.
+        values: (B,) ascending, the confidence of each column.
+        selection: thresholds.
+
+    Returns:
+        (C,) int64.
+    """
+    starts, stops = (_bins(values, thresholds) for thresholds in (selection.class_thresholds, selection.keep_thresholds))
+    return np.array([row[start:stop].sum() for row, start, stop in zip(counts, starts, stops, strict=True)], np.int64)
+
+
+def label_image(
+    prediction: NDArray[np.uint8],
+    confidence: NDArray[np.float16],
+    selection: Selection,
+    quota: NDArray[np.int64],
+    *,
+    seed: int,
+    round_key: str,
+    image_id: str,
+) -> NDArray[np.uint8]:
+    """Give the selected pixels their predicted class and all others `UNLABELED`.
+
+    Args:
+        prediction: (H, W) uint8, train ids.
+        confidence: (H, W) float16 in [0, 1], as stored.
+        selection: thresholds of the round.
+        quota: (C,) int64, pixels to draw in this image.
+        seed: of the experiment.
+        round_key: names the round.
+        image_id: names the image.
+
+    Returns:
+        (H, W) uint8. It depends on nothing but the arguments.
+    """
+    classes = prediction.ravel()
+    # Non-negative floats order like their bit patterns, which numpy compares many times faster than float16.
+    bits = confidence.ravel().view(np.uint16)
+    qualifies = bits >= _threshold_bits(selection.class_thresholds)[classes]
+    kept = bits >= _threshold_bits(selection.keep_thresholds)[classes]
+    labels = np.where(kept, classes, np.uint8(UNLABELED))
+    drawable = np.flatnonzero(qualifies & ~kept)
+    # A stable sort of bytes is a radix sort: one pass groups the candidates by class, each group in ascending position.
+    grouped = drawable[np.argsort(classes[drawable], kind="stable")]
+    ends = np.cumsum(np.bincount(classes[drawable], minlength=len(quota)))
+    for label, end in enumerate(ends.tolist()):
+        candidates = grouped[(ends[label - 1] if label else 0) : end]
+        chosen = draw_positions(candidates, int(quota[label]), seed=seed, round_key=round_key, image_id=image_id, label=label)
+        labels[chosen] = label
+    return labels.reshape(prediction.shape)
+
+
+def check_realized(selection: Selection, realized: NDArray[np.int64], *, where: str) -> None:
+    """Hold the written pseudo labels against the selection, pixel for pixel.
+
+    Args:
+        selection: of the round.
+        realized: (C,) int64, pixels written as each class.
+        where: the softmax store, for the message.
+
+    Raises:
+        ValueError: they differ: counts, predictions and confidences of the store do not belong together.
+    """
+    if tuple(realized.tolist()) != selection.realized_counts:
+        raise ValueError(
+            f"{where} - expected {selection.realized_counts} pixels by class - labeled {realized.tolist()}"
+            " - run the stage `infer` again"
+        )
+
+
+def _threshold_bits(thresholds: tuple[float | None, ...]) -> NDArray[np.uint16]:
+    # No confidence reaches the pattern of infinity: that class has no qualifying pixel.
+    values = [np.inf if threshold is None else threshold for threshold in thresholds]
+    return np.array(values, np.float16).view(np.uint16)
+
+
+def _bins(values: NDArray[np.floating], thresholds: tuple[float | None, ...]) -> list[int]:
+    return [len(values) if threshold is None else int(np.searchsorted(values, threshold)) for threshold in thresholds]

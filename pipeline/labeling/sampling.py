@@ -1,0 +1,99 @@
+"""Exact random sampling, the same at any degree of parallelism.
+
+How many pixels of a class each image gives is drawn once per class; which ones, once per image and class. Every draw has a
+generator of its own, keyed by what it is for, so order, workers and chunks cannot change a byte.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from pipeline.randomness import keyed_generator
+
+_NUMPY_LIMIT = 10**9
+"""numpy's hypergeometric takes fewer than this many good and bad items."""
+
+
+def draw_quotas(drawable: Iterable[NDArray[np.int64]], draws: Sequence[int], *, seed: int, round_key: str) -> NDArray[np.int64]:
+    """Draw how many pixels of each class every image gives: uniform over all sets of exactly `draws[j]` pixels.
+
+    Args:
+        drawable: N times (C,) int64, pixels of image i and class j in the draw (q_ij).
+        draws: (C,) pixels to draw; at most the sums of `drawable`.
+        seed: of the experiment.
+        round_key: names the round.
+
+    Returns:
+        (N, C) int64; columns add up to `draws`.
+    """
+    available = np.stack(list(drawable))
+    quotas = np.zeros_like(available)
+    for label, wanted in enumerate(draws):
+        rng = keyed_generator(seed, "quota", round_key, label)
+        left = int(available[:, label].sum())
+        missing = int(wanted)
+        assert missing <= left, "a selection never draws more than qualifies"
+        for image, good in enumerate(available[:, label].tolist()):
+            if missing == 0:
+                break
+            left -= good
+            quota = hypergeometric(rng, good, left, missing)
+            quotas[image, label] = quota
+            missing -= quota
+    return quotas
+
+
+def draw_positions(
+    candidates: NDArray[np.int64], quota: int, *, seed: int, round_key: str, image_id: str, label: int
+) -> NDArray[np.int64]:
+    """Choose `quota` of the candidate pixels of one image and class, all subsets alike.
+
+    Args:
+        candidates: (Q,) int64, flat pixel positions, ascending.
+        quota: in 0..Q.
+        seed: of the experiment.
+        round_key: names the round.
+        image_id: names the image.
+        label: train id.
+
+    Returns:
+        (quota,) int64.
+    """
+    if quota == len(candidates):
+        return candidates
+    rng = keyed_generator(seed, "pixels", round_key, image_id, label)
+    return candidates[rng.choice(len(candidates), size=quota, replace=False, shuffle=False)]
+
+
+def hypergeometric(rng: np.random.Generator, good: int, bad: int, draws: int) -> int:
+    """Draw the number of good items among `draws` from `good + bad` without replacement, at any size.
+
+    From 10^9 items on, numpy's own sampler refuses. There the number is a binomial one X of `good` items given that it and an
+    independent binomial Y of the `bad` items, with the same probability, add up to `draws`: X is drawn and accepted
+    with probability P(Y = draws - X) / max P(Y), which is near 1 as long as `good`, one image, is the smaller part.
+    """
+    if good == 0 or draws == 0:
+        return 0
+    if bad == 0:
+        return draws
+    if good < _NUMPY_LIMIT and bad < _NUMPY_LIMIT:
+        return int(rng.hypergeometric(good, bad, draws))
+    probability = draws / (good + bad)
+    mode = min(math.floor((bad + 1) * probability), bad)
+    while True:
+        drawn = int(rng.binomial(good, probability))
+        rest = draws - drawn
+        if 0 <= rest <= bad and math.log1p(-rng.random()) <= _log_ratio(bad, probability, rest, mode):
+            return drawn
+
+
+def _log_ratio(count: int, probability: float, value: int, mode: int) -> float:
+    """Return log P(Y = value) - log P(Y = mode) of a binomial Y."""
+    if probability >= 1.0:
+        return 0.0 if value == count else -math.inf
+    odds = math.log(probability) - math.log1p(-probability)
+    terms = gammaln(np.array([mode + 1, count - mode + 1, value + 1, count - value + 1], np.float64))
+    return float((terms[0] - terms[2]) + (terms[1] - terms[3])) + (value - mode) * odds

@@ -1,0 +1,335 @@
+"""The sections of `params.yaml`: every number of an experiment, typed and checked once, at the door.
+
+`params.yaml` is the one place with values; nothing here has a default. A wrong value is answered by one line that names the
+file, the key path, what was expected and what was found.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Ratio = Annotated[float, Field(gt=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+RoundKey = Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
+# YAML knows lists only; a frozen section holds tuples.
+_AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+
+
+class Section(BaseModel):
+    """A part of `params.yaml`: frozen, no unknown keys, no silent conversion."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class StreetsParams(Section):
+    """The embedded procedural data set."""
+
+    seed: Annotated[int, Field(ge=0)]
+    """Seed of the scenes; the split is drawn from the top-level seed."""
+    train_images: Count
+    """Scenes of the train pool, labeled and unlabeled together."""
+    val_images: Count
+    """Scenes for evaluation."""
+    height: Annotated[int, Field(ge=32)]
+    """Pixels."""
+    width: Annotated[int, Field(ge=64)]
+    """Pixels."""
+
+
+class CamVidParams(Section):
+    """CamVid in the layout of the SegNet tutorial (train, trainannot, val, valannot, optionally test, testannot)."""
+
+    val_sequence: Literal["0001TP", "0006R0", "0016E5", "Seq05VD"] | None
+    """Video sequence held out for evaluation; null = the val folder as shipped, which overlaps the train videos."""
+
+
+class DataParams(Section):
+    """Which images, and which of them are labeled."""
+
+    name: Literal["streets", "camvid"]
+    """Data set."""
+    root: Annotated[str, Field(min_length=1)]
+    """Folder of the raw data, relative to the project or absolute; only read, never written."""
+    labeled_fraction: Annotated[float, Field(gt=0.0, lt=1.0)]
+    """Share of the train pool whose labels are used; splits of one seed are nested across fractions."""
+    labeled_list: str | None
+    """Text file of image ids to use as the labeled set instead of a random draw."""
+    unlabeled_list: str | None
+    """Text file of image ids to use as the unlabeled set; null = the rest of the train pool."""
+    val_list: str | None
+    """Text file of image ids to evaluate on; null = the data set's own."""
+    streets: StreetsParams
+    camvid: CamVidParams
+
+
+class ModelParams(Section):
+    """The segmentation network; stored in every checkpoint, so only training reads this section."""
+
+    network: Literal["pspnet"]
+    """Segmentation head."""
+    backbone: Literal["tiny", "resnet18", "resnet34", "resnet50", "resnet101"]
+    """`tiny` is for CPUs and always trains from scratch."""
+    output_stride: Literal[4, 8, 16, 32]
+    """Input pixels per feature; 4 is for `tiny` alone. The paper: 8."""
+    bins: Annotated[tuple[Count, ...], _AsTuple, Field(min_length=1)]
+    """Grid sizes of the pyramid pooling. PSPNet: 1, 2, 3, 6."""
+    head_width: Count
+    """Channels of the fused head feature. PSPNet on ResNet-50: 512."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
+    """Dropout before the classifiers. The paper's release: 0.1."""
+    auxiliary: bool
+    """Auxiliary head on layer3."""
+    weights: Annotated[str, Field(min_length=1)]
+    """`none` (from scratch), `imagenet` (torchvision's; needs a network) or a .safetensors / state-dict file."""
+
+
+class TrainingParams(Section):
+    """What pretraining and every student training share."""
+
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    """Base rate of SGD at the start of the schedule. The paper: 0.01."""
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)]
+    """The paper: 0.9."""
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    """The paper: 1e-4."""
+    poly_power: Annotated[float, Field(gt=0.0)]
+    """Exponent of the polynomial schedule, stepped per iteration. The release: 0.9."""
+    head_factor: Annotated[float, Field(gt=0.0)]
+    """Learning-rate factor of the heads over the backbone. The release: 10."""
+    auxiliary_weight: Annotated[float, Field(ge=0.0)]
+    """Weight of the auxiliary head's loss. The release: 0.4."""
+    checkpoint_every: Count
+    """Steps between resume points."""
+    log_every: Count
+    """Steps that one row of the curve averages; divides checkpoint_every."""
+
+    @model_validator(mode="after")
+    def _whole_rows(self) -> Self:
+        # So a resume point never falls inside a row, and needs no half of one.
+        if self.checkpoint_every % self.log_every:
+            raise ValueError(f"checkpoint_every {self.checkpoint_every} is no multiple of log_every {self.log_every}")
+        return self
+
+
+class LengthParams(Section):
+    """Length of a training: `epochs`, or a fixed number of `steps`; exactly one is set."""
+
+    epochs: Count | None
+    """Passes over the images (of the unlabeled set for a student); the last batch wraps around."""
+    steps: Count | None
+    """Optimizer steps, whatever the number of images."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("set exactly one of epochs and steps, the other to null")
+        return self
+
+
+class PretrainParams(LengthParams):
+    """Round 0: labeled images alone (Sec. 3.1, step 1)."""
+
+    batch_size: Count
+    """Crops per step. The paper: 16."""
+
+
+class StudentParams(LengthParams):
+    """Rounds k >= 1: labeled and pseudo-labeled images (Sec. 3.1, step 3, Eq. 2)."""
+
+    labeled_batch_size: Count
+    """Labeled crops per step. The paper: 8."""
+    unlabeled_batch_size: Count
+    """Pseudo-labeled crops per step. The paper: 8."""
+    learning_rate_schedule: Literal["restart", "stretch"]
+    """`restart`: every round anneals from the base rate. `stretch`: as the release, one curve over all rounds so far."""
+
+
+class AugmentationParams(Section):
+    """Random crops (Sec. 4.1); rounds widen the scale range by their beta (Sec. 3.3)."""
+
+    crop_height: Count
+    """Pixels."""
+    crop_width: Count
+    """Pixels."""
+    scale_min: Annotated[float, Field(gt=0.0)]
+    """Lower end of the random scale in round 0."""
+    scale_max: Annotated[float, Field(gt=0.0)]
+    """Upper end of the random scale in round 0."""
+    rotation: Annotated[float, Field(ge=0.0, le=180.0)]
+    """Largest rotation in degrees, either way. The release: 10."""
+    rotation_probability: Probability
+    """The release: 0.5."""
+    blur_probability: Probability
+    """Gaussian blur with a 5x5 kernel. The release: 0.5."""
+    flip_probability: Probability
+    """Horizontal flip. The release: 0.5."""
+    photometric_probability: Probability
+    """Photometric distortion (Table 11); off in the paper's main results."""
+
+    @model_validator(mode="after")
+    def _ordered_scales(self) -> Self:
+        if self.scale_min > self.scale_max:
+            raise ValueError(f"scale_min {self.scale_min} is above scale_max {self.scale_max}")
+        return self
+
+
+class InferenceParams(Section):
+    """The protocol by which a network predicts an image: for pseudo labels and for evaluation alike."""
+
+    long_side: Count | None
+    """Longer image side that the network sees, in pixels; null = the image's own size."""
+    scales: Annotated[tuple[Annotated[float, Field(gt=0.0)], ...], _AsTuple, Field(min_length=1)]
+    """Image scales whose probabilities are averaged. The paper: single scale, [1.0]."""
+    flip: bool
+    """Average with the horizontally flipped image; the release always does, the paper does not mention it."""
+    sliding_window: bool
+    """Predict in overlapping windows instead of the whole image at once."""
+    window_height: Count
+    """Pixels; read only with sliding_window."""
+    window_width: Count
+    """Pixels; read only with sliding_window."""
+    stride_ratio: Ratio
+    """Step from window to window over the window's side. The release: 2/3."""
+    batch_size: Count
+    """Windows per forward pass; bounds memory, does not change the result beyond rounding."""
+
+
+class StoreParams(Section):
+    """The Zarr store of softmax maps."""
+
+    floor: Annotated[float, Field(ge=0.0, lt=0.5)]
+    """Probabilities below it are stored as 0: 1e-3 makes the store several times smaller, and no confidence changes."""
+    shard_mib: Annotated[float, Field(gt=0.0)]
+    """Most raw softmax of one shard file, in MiB; a shard holds whole images, one at least."""
+
+
+class DarsParams(Section):
+    """Random sampling (Algorithm 1, lines 5-6)."""
+
+    thin: Literal["all", "ties"]
+    """`all` (the paper): draw among all qualifying pixels; `ties`: keep those above the threshold, draw among its ties."""
+
+
+class EvaluationParams(Section):
+    """What is counted as a tail class."""
+
+    tail_share: Annotated[float, Field(gt=0.0, lt=1.0)]
+    """A class below this share of the labeled pixels is a tail class."""
+    tail_classes: Annotated[tuple[str, ...] | None, _AsTuple]
+    """Names of the tail classes instead of the share; null = by share."""
+
+
+class RoundParams(Section):
+    """One round of self-training (Sec. 3.3)."""
+
+    prev: Annotated[int, Field(ge=0)]
+    """Round whose student is this round's teacher."""
+    alpha: Ratio | None
+    """Labeling ratio of this round; null = the top-level alpha."""
+    beta_min: Annotated[float, Field(ge=0.0, lt=1.0)]
+    """Decrease of the lower end of the scale range."""
+    beta_max: Annotated[float, Field(ge=0.0)]
+    """Increase of the upper end of the scale range."""
+
+
+class RuntimeParams(Section):
+    """The machine, not the experiment: no stage depends on this section."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")]
+    """`auto` takes the first GPU, else the CPU."""
+    threads: Count
+    """Threads of one torch operation on the CPU; their number can change the last bits of a training."""
+    loader_workers: Annotated[int, Field(ge=0)]
+    """Processes that read and augment training images; never changes a result."""
+    workers: Count
+    """Threads that check images, draw labels and write PNGs; never changes a result."""
+
+
+class Params(Section):
+    """All of `params.yaml`."""
+
+    seed: Annotated[int, Field(ge=0)]
+    """Seed of the split, the trainings and the sampling."""
+    method: Literal["none", "st", "cbst", "da", "dars"]
+    """Labeling method."""
+    alpha: Ratio
+    """Labeling ratio of the rounds that set none of their own: pseudo-labeled pixels over all unlabeled pixels."""
+    equal_pixels: bool
+    """Thin `st`, `cbst` and `da` at random to their targets too, so that methods are compared at one realized ratio."""
+    st_confidence: Ratio | None
+    """A fixed threshold for `st` instead of one solved from alpha."""
+    dars: DarsParams
+    calibration: Literal["none"]
+    """Calibrator of the teacher's probabilities, in front of any method."""
+    rounds: Mapping[RoundKey, RoundParams]
+    data: DataParams
+    model: ModelParams
+    augmentation: AugmentationParams
+    training: TrainingParams
+    pretrain: PretrainParams
+    student: StudentParams
+    inference: InferenceParams
+    softmax_store: StoreParams
+    evaluation: EvaluationParams
+    runtime: RuntimeParams
+
+    @model_validator(mode="after")
+    def _rounds_have_teachers(self) -> Self:
+        for key, section in self.rounds.items():
+            if section.prev >= int(key) or (section.prev != 0 and str(section.prev) not in self.rounds):
+                raise ValueError(f"rounds.{key}.prev is {section.prev}, expected 0 or an earlier round of this file")
+        return self
+
+    def round(self, key: str) -> RoundParams:
+        """Return the section of round `key`.
+
+        Raises:
+            ParamsError: `params.yaml` has no such round.
+        """
+        if key not in self.rounds:
+            raise ParamsError(f"params.yaml - rounds - expected one of {', '.join(self.rounds)} - found {key} - add the round")
+        return self.rounds[key]
+
+    def depth(self, key: str) -> int:
+        """Return how many rounds of training lie before round `key`, pretraining included."""
+        prev = self.round(key).prev
+        return 1 if prev == 0 else 1 + self.depth(str(prev))
+
+    def labeling_ratio(self, key: str) -> float:
+        """Return the labeling ratio (the paper's alpha) of round `key`, in (0, 1]."""
+        own = self.round(key).alpha
+        return self.alpha if own is None else own
+
+
+class ParamsError(ValueError):
+    """A wrong `params.yaml`; the message is one line."""
+
+
+def read_params(path: Path) -> Params:
+    """Read and check `params.yaml`.
+
+    Args:
+        path: a YAML 1.2 file, as DVC reads it.
+
+    Raises:
+        ParamsError: the file is missing, is no YAML mapping, or a value is wrong; names the key path.
+    """
+    try:
+        tree: Any = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParamsError(f"{path} - expected a readable file - {error.strerror} - restore it from git") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path} - expected YAML - found {' '.join(str(error).split())} - correct the line") from error
+    try:
+        return Params.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
+        found = "nothing" if first["type"] == "missing" else repr(first["input"])
+        raise ParamsError(f"{path} - {key} - {first['msg']} - found {found[:80]}{more} - correct the value") from error

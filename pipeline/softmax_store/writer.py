@@ -1,0 +1,153 @@
+"""Write a softmax store shard by shard, so that an interrupted run goes on at the first shard that is not on disk."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
+
+from pipeline.files import write_text
+from pipeline.softmax_store.quantize import NUM_VALUES, QuantizedMap, quantize
+
+FORMAT_NAME = "dars-softmax-store"
+FORMAT_VERSION = 1
+
+
+class SoftmaxStoreWriter:
+    """A store under construction in a scratch folder; one process writes it, in whole shards.
+
+    Attributes:
+        shards: images of each shard, as index ranges.
+        done: shards that are on disk from this or an earlier, interrupted run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        image_ids: Sequence[str],
+        sizes: Sequence[tuple[int, int]],
+        class_names: Sequence[str],
+        floor: float,
+        shard_mib: float,
+        attributes: Mapping[str, Any],
+    ) -> None:
+        """Create the store, or take up one that an earlier run left behind.
+
+        Args:
+            folder: scratch folder; the store grows in `folder/softmax.zarr`, the list of finished shards beside it.
+            image_ids: (N,) in the order of the store.
+            sizes: (N,) height and width of each image.
+            class_names: (C,).
+            floor: probabilities below it are stored as 0.
+            shard_mib: most raw softmax of one shard, in MiB; a shard holds one image at least.
+            attributes: provenance, written into the store: the teacher's digest, the inference settings.
+        """
+        self.path = folder / "softmax.zarr"
+        self._done_list = folder / "done.txt"
+        self._sizes = list(sizes)
+        self._num_classes = len(class_names)
+        self._floor = floor
+        height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
+        image_bytes = 2 * self._num_classes * height * width
+        per_shard = min(max(int(shard_mib * 2**20 // image_bytes), 1), len(image_ids))
+        self.shards = [range(start, min(start + per_shard, len(image_ids))) for start in range(0, len(image_ids), per_shard)]
+        self.done: set[int] = set()
+        # The list is made after the arrays, so where it exists they are complete; a line cut short by a kill does not count.
+        if self._done_list.exists():
+            self.done = {int(line) for line in self._done_list.read_text(encoding="utf-8").split("\n")[:-1]}
+            write_text(self._done_list, "".join(f"{index}\n" for index in sorted(self.done)))
+            for partial in self.path.rglob("*.partial"):
+                partial.unlink()
+            self._group = zarr.open_group(self.path, mode="r+")
+        else:
+            self._group = self._create(image_ids, height, width, per_shard, {**attributes, "class_names": list(class_names)})
+            write_text(self._done_list, "")
+
+    def _create(
+        self, image_ids: Sequence[str], height: int, width: int, per_shard: int, attributes: Mapping[str, Any]
+    ) -> zarr.Group:
+        count, classes = len(image_ids), self._num_classes
+        group = zarr.open_group(self.path, mode="w", zarr_format=3)
+
+        def create(name: str, shape: tuple[int, ...], dtype: str, fill: float) -> None:
+            group.create_array(
+                name,
+                shape=shape,
+                dtype=dtype,
+                chunks=(1, *shape[1:]),
+                shards=(per_shard, *shape[1:]),
+                # Level 1 without a shuffle: zarr's default wrote twice as slowly for no gain. The checksum finds damaged chunks.
+                compressors=ZstdCodec(level=1, checksum=True),
+                # With 0 as fill value, zarr writes no chunk for an all-zero image and a lost shard reads as valid data.
+                fill_value=fill,
+            )
+
+        create("softmax", (count, classes, height, width), "float16", float("nan"))
+        create("prediction", (count, height, width), "uint8", 255)
+        create("confidence", (count, height, width), "float16", float("nan"))
+        create("confidence_counts", (count, classes, NUM_VALUES), "uint32", 2**32 - 1)
+        create("size", (count, 2), "int32", -1)
+        group.attrs.update(
+            {
+                "format": FORMAT_NAME,
+                "version": FORMAT_VERSION,
+                "image_ids": list(image_ids),
+                "floor": self._floor,
+                **attributes,
+            }
+        )
+        return group
+
+    def write_shard(self, index: int, maps: Sequence[NDArray[np.float32]]) -> None:
+        """Quantize and write all images of shard `index`, then note the shard as finished.
+
+        Args:
+            index: into `shards`.
+            maps: one (C, H, W) float32 per image of the shard, at the image's own size; each pixel sums to 1.
+
+        Raises:
+            ValueError: a map has another shape than the store expects, or values that are no probabilities.
+        """
+        rows = self.shards[index]
+        entries = [self._entry(row, probs) for row, probs in zip(rows, maps, strict=True)]
+        where = slice(rows.start, rows.stop)
+        for name in ("softmax", "prediction", "confidence"):
+            array = self._array(name)
+            shard = np.full((len(rows), *array.shape[1:]), array.fill_value, array.dtype)
+            for offset, entry in enumerate(entries):
+                value = getattr(entry, name)
+                shard[offset, ..., : value.shape[-2], : value.shape[-1]] = value
+            array[where] = shard
+        self._array("confidence_counts")[where] = np.stack([entry.counts for entry in entries])
+        self._array("size")[where] = np.array([self._sizes[row] for row in rows], np.int32)
+        for file in (file for name in self._group.array_keys() for file in (self.path / name / "c" / str(index)).rglob("*")):
+            if file.is_file():
+                _sync(file)
+        with self._done_list.open("a", encoding="utf-8") as handle:
+            handle.write(f"{index}\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+        self.done.add(index)
+
+    def _array(self, name: str) -> zarr.Array[Any]:
+        array = self._group[name]
+        assert isinstance(array, zarr.Array)
+        return array
+
+    def _entry(self, row: int, probs: NDArray[np.float32]) -> QuantizedMap:
+        expected = (self._num_classes, *self._sizes[row])
+        if probs.shape != expected:
+            raise ValueError(
+                f"softmax map {row} - expected shape {expected} - found {probs.shape} - match network and image sizes"
+            )
+        return quantize(probs, floor=self._floor)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())

@@ -1,0 +1,57 @@
+"""The resume point of a training: network, momentum, step and curve in one file, replaced atomically.
+
+Schedules, orders, augmentations and dropout are functions of the step, so no generator state needs keeping and a resumed training
+ends with the bytes of an undisturbed one.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim import SGD
+
+from pipeline.files import atomic_path
+from pipeline.training.curve import Row
+
+_MOMENTUM = "momentum_buffer"
+
+
+def write_resume_point(path: Path, *, network: nn.Module, optimizer: SGD, step: int, rows: list[Row]) -> None:
+    """Write all that the steps from `step` on depend on, whole or not at all."""
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    for name, parameter in network.named_parameters():
+        buffer = optimizer.state[parameter].get(_MOMENTUM)
+        if buffer is not None:
+            tensors[f"momentum.{name}"] = buffer
+    state = {"state": json.dumps({"step": step, "rows": rows})}
+    with atomic_path(path) as partial:
+        partial.write_bytes(save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata=state))
+
+
+def read_resume_point(path: Path, *, network: nn.Module, optimizer: SGD) -> tuple[int, list[Row]]:
+    """Put network and optimizer back to where a training stopped.
+
+    Returns:
+        The next step and the rows of the curve so far; (0, []) if there is nothing to resume.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    if not path.exists():
+        return 0, []
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = json.loads(file.metadata()["state"])
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} - expected a resume point - found {error} - run the stage with --fresh") from error
+    prefix = "network."
+    network.load_state_dict({name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)})
+    for name, parameter in network.named_parameters():
+        buffer = tensors.get(f"momentum.{name}")
+        if buffer is not None:
+            optimizer.state[parameter][_MOMENTUM] = torch.empty_like(parameter).copy_(buffer)
+    return int(state["step"]), [Row(*row) for row in state["rows"]]

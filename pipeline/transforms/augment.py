@@ -1,0 +1,91 @@
+"""One random crop of an image and its labels."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.params import AugmentationParams
+from pipeline.transforms.color import blur, distort, normalize_into
+from pipeline.transforms.draws import Draw, draw_augmentation
+from pipeline.transforms.geometry import build_frame, build_grid, map_crop, sample
+
+# ignore_index of the catalog, whose room is beside this one and cannot be imported; a test holds the two equal.
+_IGNORED = np.float32(255.0)
+
+
+def augment(
+    image: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    params: AugmentationParams,
+    *,
+    scales: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cut one random crop: scale, rotate, flip and crop image and labels alike, then blur the image.
+
+    This is not the sequence of the release (resize, rotate, blur, flip, crop, each on the whole image), but the one map
+    that these compose to. So the image is interpolated once, not twice, and is a little sharper where it is rotated;
+    labels are rounded to the nearest pixel once, not twice; and only the pixels of the crop are computed. As in the
+    release, nothing is antialiased when it shrinks (cv2.INTER_LINEAR). The blur sees the crop reflected at its
+    borders, where the release's sees the pixels around it. Upscaled border pixels of the image blend with the mean
+    color, where the release repeats them. The photometric distortion changes no padding, and its contrast turns about
+    the mean gray of the part of the image that the crop needs.
+
+    Args:
+        image: (H, W, 3), uint8, RGB.
+        labels: (H, W), uint8, 255 = ignored; true or pseudo labels.
+        params: size of the crop, probabilities and the largest angle; its scales are not read.
+        scales: lower and upper end of the random scale, from `scale_range`.
+        rng: the only source of randomness; advanced alike whatever `params` and the outcome are.
+
+    Returns:
+        The crop, (3, h, w), float32, normalized, 0 (the mean color) outside of the image, and its labels, (h, w),
+        int64, 255 where ignored or where the nearest pixel lies outside of the image.
+
+    Raises:
+        ValueError: image and labels do not belong together, or the crop is too small to be blurred.
+
+    Reference:
+        He et al. 2021, Sec. 4.1; its public release, CVMI-Lab/DARS.
+    """
+    _check(image, labels, params)
+    draw = draw_augmentation(params, scales=scales, rng=rng)
+    return apply(draw, image, labels, crop_size=(params.crop_height, params.crop_width))
+
+
+def apply(
+    draw: Draw, image: NDArray[np.uint8], labels: NDArray[np.uint8], *, crop_size: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Carry out one draw; image, labels and result as in `augment`."""
+    crop_map = map_crop(draw, source_size=labels.shape, crop_size=crop_size)
+    colors = distort(image[crop_map.rows, crop_map.cols], draw.distortion)
+    classes = labels[crop_map.rows, crop_map.cols]
+    height, width = classes.shape
+
+    image_frame = build_frame(crop_map, channels=3)
+    normalize_into(image_frame[:, :height, :width], colors)
+    labels_frame = build_frame(crop_map, channels=1)
+    # 255 becomes 0, the value that sampling finds outside: no mask is needed.
+    np.subtract(classes, _IGNORED, out=labels_frame[0, :height, :width], dtype=np.float32)
+
+    grid = build_grid(crop_map, image_frame)
+    crop = sample(image_frame, grid, interpolation="bilinear")
+    crop_labels = sample(labels_frame, grid, interpolation="nearest")[0]
+    crop_labels = crop_labels.add_(float(_IGNORED)).to(torch.int64)
+    return (blur(crop) if draw.blur else crop), crop_labels
+
+
+def _check(image: NDArray[np.uint8], labels: NDArray[np.uint8], params: AugmentationParams) -> None:
+    found = f"image {image.shape} {image.dtype}, labels {labels.shape} {labels.dtype}"
+    if image.dtype != np.uint8 or labels.dtype != np.uint8 or labels.ndim != 2 or image.shape != (*labels.shape, 3):
+        raise ValueError(
+            f"augment - expected an image (H, W, 3) uint8 and labels (H, W) uint8 - found {found} - "
+            "convert to 8-bit RGB, and give image and labels the same size"
+        )
+    if labels.size == 0:
+        raise ValueError(f"augment - expected at least one pixel - found {found} - remove the empty image")
+    if params.blur_probability > 0.0 and min(params.crop_height, params.crop_width) < 3:
+        raise ValueError(
+            f"augmentation - expected a crop of 3 x 3 pixels or more for the blur - found {params.crop_height} x "
+            f"{params.crop_width} - enlarge the crop or set blur_probability to 0"
+        )

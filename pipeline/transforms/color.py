@@ -1,0 +1,97 @@
+"""Normalization, blur and photometric distortion: what changes values and moves no pixel."""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.runtime import torchvision
+from pipeline.transforms.draws import Distortion
+
+# Mean and standard deviation of ImageNet's RGB values in [0, 1]: those of the torchvision backbones.
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+# cv2's own sigma for a kernel of 5, 0.3 * ((5 - 1) * 0.5 - 1) + 0.8: the release passes none.
+_SIGMA = 1.1
+_RADIUS = 2
+
+
+def normalize(image: NDArray[np.uint8]) -> torch.Tensor:
+    """Turn an image into the input of a network.
+
+    Args:
+        image: (H, W, 3), uint8, RGB.
+
+    Returns:
+        (3, H, W), float32: zero mean and unit variance over ImageNet; the mean color becomes 0.
+    """
+    normalized = np.empty((3, *image.shape[:2]), np.float32)
+    normalize_into(normalized, image)
+    return torch.from_numpy(normalized)
+
+
+def normalize_into(normalized: NDArray[np.float32], image: NDArray[np.uint8]) -> None:
+    """Write `normalize(image)` into `normalized`, (3, H, W)."""
+    for channel, (mean, std) in enumerate(zip(_MEAN, _STD, strict=True)):
+        plane = normalized[channel]
+        np.subtract(image[..., channel], np.float32(255.0 * mean), out=plane, dtype=np.float32)
+        plane *= np.float32(1.0 / (255.0 * std))
+
+
+def blur(image: torch.Tensor) -> torch.Tensor:
+    """Blur with a Gaussian of 5 x 5 pixels and sigma 1.1, reflecting at the borders without repeating the border pixel.
+
+    Equals torchvision's `gaussian_blur(image, [5, 5], [1.1, 1.1])`; written as two passes of shifted sums, which on one
+    CPU thread is 3 (48 x 96 pixels) to 16 (713 x 713) times as fast as its convolution.
+
+    Args:
+        image: (C, H, W), float32, H and W at least 3.
+
+    Returns:
+        (C, H, W), float32.
+    """
+    weights = [math.exp(-0.5 * (distance / _SIGMA) ** 2) for distance in range(_RADIUS + 1)]
+    total = 2.0 * sum(weights) - weights[0]
+    padded = torch.nn.functional.pad(image[None], (_RADIUS,) * 4, mode="reflect")[0]
+    for axis in (1, 2):
+        side = image.shape[axis]
+        blurred = padded.narrow(axis, _RADIUS, side) * (weights[0] / total)
+        for distance in range(1, _RADIUS + 1):
+            before = padded.narrow(axis, _RADIUS - distance, side)
+            after = padded.narrow(axis, _RADIUS + distance, side)
+            blurred.add_(before + after, alpha=weights[distance] / total)
+        padded = blurred
+    return padded
+
+
+def distort(image: NDArray[np.uint8], distortion: Distortion) -> NDArray[np.uint8]:
+    """Change brightness, contrast, saturation and hue; values are clipped at every part and rounded once.
+
+    Args:
+        image: (H, W, 3), uint8, RGB, at least one pixel.
+        distortion: the factors; a neutral one leaves its part out.
+
+    Returns:
+        (H, W, 3), uint8, RGB; `image` itself where all are neutral.
+
+    Reference:
+        He et al. 2021, supplement, Table 11.
+    """
+    neutral = Distortion(contrast_first=distortion.contrast_first)
+    if distortion == neutral:
+        return image
+    change = torchvision.transforms.functional
+    values = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / np.float32(255.0))
+    if distortion.brightness != neutral.brightness:
+        values = change.adjust_brightness(values, distortion.brightness)
+    if distortion.contrast != neutral.contrast and distortion.contrast_first:
+        values = change.adjust_contrast(values, distortion.contrast)
+    if distortion.saturation != neutral.saturation:
+        values = change.adjust_saturation(values, distortion.saturation)
+    if distortion.hue != neutral.hue:
+        values = change.adjust_hue(values, distortion.hue)
+    if distortion.contrast != neutral.contrast and not distortion.contrast_first:
+        values = change.adjust_contrast(values, distortion.contrast)
+    distorted: NDArray[np.uint8] = (values * 255.0).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    return distorted

@@ -1,0 +1,110 @@
+"""The random numbers of one augmentation, all drawn here."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.params import AugmentationParams
+
+# Ranges of torchvision's RandomPhotometricDistort, which took them from SSD; lower and upper end.
+_BRIGHTNESS = (0.875, 1.125)
+_CONTRAST = (0.5, 1.5)
+_SATURATION = (0.5, 1.5)
+_HUE = (-0.05, 0.05)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distortion:
+    """Photometric factors; the defaults change nothing.
+
+    Attributes:
+        brightness: factor on the RGB values.
+        contrast: factor on the distance to the mean gray.
+        contrast_first: whether contrast comes before saturation and hue rather than after them.
+        saturation: factor on the distance to the pixel's own gray.
+        hue: shift in turns of the color circle, in [-0.5, 0.5].
+    """
+
+    brightness: float = 1.0
+    contrast: float = 1.0
+    contrast_first: bool = True
+    saturation: float = 1.0
+    hue: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """What happens to one image and its labels; the defaults change nothing but the size, to that of the crop.
+
+    Attributes:
+        scale: factor on both sides of the image, > 0.
+        angle: degrees counterclockwise; 0 when the image is not rotated.
+        flip: whether the rotated image is mirrored left to right.
+        top: position of the crop in the scaled image, in [0, 1) over all positions from the topmost to the lowest.
+        left: likewise from the leftmost to the rightmost.
+        blur: whether the crop is blurred.
+        distortion: photometric factors.
+    """
+
+    scale: float = 1.0
+    angle: float = 0.0
+    flip: bool = False
+    top: float = 0.0
+    left: float = 0.0
+    blur: bool = False
+    distortion: Distortion = Distortion()
+
+
+def scale_range(params: AugmentationParams, *, beta_min: float, beta_max: float) -> tuple[float, float]:
+    """Return the range of random scales of a round.
+
+    Args:
+        params: holds the initial range [s_min, s_max].
+        beta_min: decrease of the lower end, in [0, 1).
+        beta_max: increase of the upper end, >= 0.
+
+    Returns:
+        [(1 - beta_min) s_min, (1 + beta_max) s_max]: always relative to the initial range, not to the previous round's.
+
+    Reference:
+        He et al. 2021, Sec. 3.3.
+    """
+    return (1.0 - beta_min) * params.scale_min, (1.0 + beta_max) * params.scale_max
+
+
+def draw_augmentation(params: AugmentationParams, *, scales: tuple[float, float], rng: np.random.Generator) -> Draw:
+    """Draw one augmentation.
+
+    One call takes all numbers from `rng`, the unused ones too, so that switching a part off or changing a probability
+    leaves every other part, and every later draw from `rng`, as it was.
+
+    Args:
+        params: probabilities and the largest angle. `photometric_probability` holds for each of brightness, contrast,
+            saturation and hue on its own, as in torchvision's RandomPhotometricDistort; its channel swap is left out.
+        scales: lower and upper end of the uniform random scale.
+        rng: is advanced by 16 uniform numbers.
+    """
+    (
+        scale, rotates, angle, flips, top, left, blurs, brightens, brightness,
+        contrasts, contrast, contrast_first, saturates, saturation, shifts, hue,
+    ) = rng.random(16).tolist()  # fmt: skip
+    photometric = params.photometric_probability
+    return Draw(
+        scale=_between(scales, scale),
+        angle=_between((-params.rotation, params.rotation), angle) if rotates < params.rotation_probability else 0.0,
+        flip=flips < params.flip_probability,
+        top=top,
+        left=left,
+        blur=blurs < params.blur_probability,
+        distortion=Distortion(
+            brightness=_between(_BRIGHTNESS, brightness) if brightens < photometric else 1.0,
+            contrast=_between(_CONTRAST, contrast) if contrasts < photometric else 1.0,
+            contrast_first=contrast_first < 0.5,
+            saturation=_between(_SATURATION, saturation) if saturates < photometric else 1.0,
+            hue=_between(_HUE, hue) if shifts < photometric else 0.0,
+        ),
+    )
+
+
+def _between(ends: tuple[float, float], share: float) -> float:
+    return ends[0] + (ends[1] - ends[0]) * share

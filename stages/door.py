@@ -1,0 +1,85 @@
+"""What every stage has in common: one-line errors, progress that is readable in a terminal and in a file, shared options."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+from tqdm import tqdm
+
+from pipeline.params import Params, read_params
+
+Arguments = ParamSpec("Arguments")
+Item = TypeVar("Item")
+
+EXISTING = click.Path(exists=True, path_type=Path)
+NEW = click.Path(path_type=Path)
+
+fresh_option = click.option("--fresh", is_flag=True, help="Drop the partial work of an interrupted run and start over.")
+round_option = click.option("--round", "round_key", required=True, help="Key of the round in params.yaml.")
+
+
+def load_params() -> Params:
+    """Read `params.yaml` of the folder that DVC runs the stage in."""
+    return read_params(Path("params.yaml"))
+
+
+def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Turn what a user can cause into one line on stderr and exit code 1; a fault of ours keeps its traceback."""
+
+    @functools.wraps(run)
+    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        try:
+            run(*args, **kwargs)
+        except ValueError as error:
+            raise click.ClickException(" ".join(str(error).split())) from error
+        except OSError as error:
+            where = error.filename or "file system"
+            raise click.ClickException(
+                f"{where} - {error.strerror or error} - free space or correct access, then run again"
+            ) from error
+
+    return wrapper
+
+
+def progress(steps: Iterable[Item], *, total: int, unit: str, initial: int = 0) -> Iterable[Item]:
+    """Show a bar with rate and time left; when the output is a file, a line now and then instead.
+
+    Args:
+        steps: the work, item by item.
+        total: items in all, those done earlier included.
+        unit: what an item is.
+        initial: items done by an interrupted run.
+    """
+    terminal = sys.stderr.isatty()
+    bar: Iterable[Item] = tqdm(
+        steps,
+        total=total,
+        unit=f" {unit}",
+        initial=initial,
+        desc=os.environ.get("DVC_STAGE", "stage"),
+        file=sys.stderr if terminal else _Lines(),
+        mininterval=0.1 if terminal else 15.0,
+        dynamic_ncols=terminal,
+        bar_format=None if terminal else "{desc}: {n_fmt} of {total_fmt} [{elapsed} < {remaining}, {rate_fmt}]",
+    )
+    return bar
+
+
+def say(text: str) -> None:
+    """Write a line for the person who watches."""
+    click.echo(f"{os.environ.get('DVC_STAGE', 'stage')}: {text}", err=True)
+
+
+class _Lines:
+    """A stream that makes a line of everything tqdm would overwrite."""
+
+    def write(self, text: str) -> Any:  # noqa: ANN401 - tqdm's protocol
+        if line := text.strip("\r\n "):
+            sys.stderr.write(f"{line}\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()

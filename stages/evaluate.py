@@ -1,0 +1,76 @@
+"""Stage `evaluate`: a round's network on the validation set, and its pseudo labels where true labels exist to measure them."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.datasets.catalog import Catalog, read_catalog
+from pipeline.datasets.class_frequencies import Shares, count_classes, read_priors, sum_counts
+from pipeline.datasets.images import read_image, read_label_png
+from pipeline.datasets.samples import Sample, read_samples
+from pipeline.evaluation.confusion import LabelArray, measure_samples, sum_confusions
+from pipeline.evaluation.protocol import describe_protocol
+from pipeline.evaluation.pseudo_label_quality import pseudo_label_metrics
+from pipeline.evaluation.segmentation import segmentation_metrics, tail_classes
+from pipeline.files import write_json
+from pipeline.inference.predict import Predictor
+from pipeline.models.checkpoints import read_model
+from pipeline.runtime import prepare_device
+from stages.door import EXISTING, NEW, load_params, one_line_errors, progress
+
+
+@click.command()
+@click.option("--model", type=EXISTING, required=True, help="Checkpoint of the round.")
+@click.option("--catalog", type=EXISTING, required=True, help="Classes of the data set.")
+@click.option("--priors", type=EXISTING, required=True, help="Class priors of the labeled set.")
+@click.option("--val", type=EXISTING, required=True, help="List of validation samples.")
+@click.option("--pseudo-labels", type=EXISTING, help="Folder of pseudo labels of the round, if it has any.")
+@click.option("--unlabeled", type=EXISTING, help="List of unlabeled samples; with --pseudo-labels.")
+@click.option("--truth", type=EXISTING, help="List of unlabeled samples whose labels are known; with --pseudo-labels.")
+@click.option("--metrics", type=NEW, required=True, help="Metrics to write.")
+@one_line_errors
+def main(
+    model: Path, catalog: Path, priors: Path, val: Path, pseudo_labels: Path | None, unlabeled: Path | None,
+    truth: Path | None, metrics: Path,
+) -> None:  # fmt: skip
+    """Measure one round."""
+    params = load_params()
+    classes = read_catalog(catalog)
+    count, names = classes.num_classes, classes.class_names
+    class_priors = read_priors(priors, names)
+    tail = tail_classes(names, class_priors, params.evaluation)
+    samples = read_samples(val, labels=True)
+    predictor = Predictor(read_model(model).network, params.inference, prepare_device(params.runtime))
+    confusions = measure_samples(samples, classes, lambda sample: predictor.prediction(read_image(sample.image)))
+    confusion = sum_confusions(progress(confusions, total=len(samples), unit="image"), count)
+    report = {
+        **segmentation_metrics(confusion, names, tail),
+        "tail_classes": ", ".join(name for name, rare in zip(names, tail, strict=True) if rare),
+        "protocol": describe_protocol(params.inference, data=classes.name, images=len(samples)),
+    }
+    if pseudo_labels and unlabeled and truth:
+        report["pseudo_labels"] = _measure_pseudo_labels(pseudo_labels, unlabeled, truth, classes, class_priors)
+    write_json(metrics, report)
+
+
+def _measure_pseudo_labels(
+    folder: Path, unlabeled: Path, truth: Path, classes: Catalog, class_priors: Shares
+) -> dict[str, object]:
+    count = classes.num_classes
+
+    def pseudo(sample: Sample) -> LabelArray:
+        return read_label_png(folder / f"{sample.image_id}.png", num_classes=count, size=sample.size)
+
+    samples = read_samples(unlabeled, labels=False)
+    known = read_samples(truth, labels=True, may_be_empty=True)
+    return pseudo_label_metrics(
+        sum_counts((count_classes(pseudo(sample), count) for sample in samples), count),
+        sum_confusions(measure_samples(known, classes, pseudo), count),
+        class_priors,
+        classes.class_names,
+        pixels=sum(sample.height * sample.width for sample in samples),
+    )
+
+
+if __name__ == "__main__":
+    main()

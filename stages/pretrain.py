@@ -1,0 +1,60 @@
+"""Stage `pretrain`: round 0, a network trained on the labeled images alone (Sec. 3.1, step 1)."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.datasets.catalog import read_catalog
+from pipeline.datasets.samples import read_samples
+from pipeline.models.build import build_network
+from pipeline.models.checkpoints import write_model
+from pipeline.runtime import seed_torch
+from pipeline.scratch import open_scratch
+from pipeline.training.batches import TrainingSet
+from pipeline.training.curve import Row, write_curve
+from pipeline.training.loop import Course
+from pipeline.training.run import run_training
+from pipeline.training.schedules import count_steps
+from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_errors, progress, say
+
+
+@click.command()
+@click.option("--catalog", type=EXISTING, required=True, help="Classes of the data set.")
+@click.option("--labeled", type=EXISTING, required=True, help="List of labeled samples.")
+@click.option("--model", type=NEW, required=True, help="Checkpoint to write.")
+@click.option("--curve", type=NEW, required=True, help="Training curve to write.")
+@fresh_option
+@one_line_errors
+def main(catalog: Path, labeled: Path, model: Path, curve: Path, *, fresh: bool) -> None:
+    """Train round 0; goes on where an interrupted run stopped."""
+    params = load_params()
+    classes = read_catalog(catalog)
+    labeled_set = TrainingSet("labeled", read_samples(labeled, labels=True), params.pretrain.batch_size, classes)
+    steps = count_steps(params.pretrain, images=len(labeled_set.samples), batch_size=labeled_set.batch_size)
+    sections = params.model_dump(mode="json", include={"seed", "model", "training", "augmentation", "pretrain"})
+    with open_scratch(outs=[model, curve], parameters=sections, inputs=[catalog, labeled], fresh=fresh, on_wait=say) as scratch:
+        if scratch.finished:
+            return
+        seed_torch(params.seed, "initial weights")
+        network = build_network(params.model, classes.num_classes)
+        rows: list[Row] = []
+        done = run_training(
+            network,
+            [labeled_set],
+            Course(steps=steps, seed=params.seed, round_key="0"),
+            training=params.training,
+            augmentation=params.augmentation,
+            scales=(params.augmentation.scale_min, params.augmentation.scale_max),
+            runtime=params.runtime,
+            folder=scratch.folder,
+            curve=rows,
+        )
+        first = next(done)
+        for _ in progress(done, total=steps, unit="step", initial=first):
+            pass
+        write_curve(curve, rows)
+        write_model(model, network, model_params=params.model, class_names=classes.class_names)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Stage `sample_labels`: the pseudo labels of every unlabeled image as PNGs (Algorithm 1)."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.datasets.catalog import read_catalog
+from pipeline.datasets.class_frequencies import ClassCounts, count_classes, sum_counts
+from pipeline.datasets.images import write_label_png
+from pipeline.files import atomic_path
+from pipeline.labeling.pseudo_labels import check_realized, count_drawable, label_image
+from pipeline.labeling.sampling import draw_quotas
+from pipeline.labeling.selection import read_selection
+from pipeline.parallel import map_ordered
+from pipeline.softmax_store.quantize import CONFIDENCE_VALUES
+from pipeline.softmax_store.reader import SoftmaxStore
+from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, round_option
+
+
+@click.command()
+@round_option
+@click.option("--catalog", type=EXISTING, required=True, help="Classes of the data set, for the colors.")
+@click.option("--softmax", type=EXISTING, required=True, help="Softmax store of this round.")
+@click.option("--selection", type=EXISTING, required=True, help="Selection of this round.")
+@click.option("--pseudo-labels", type=NEW, required=True, help="Folder of PNGs to write.")
+@one_line_errors
+def main(round_key: str, catalog: Path, softmax: Path, selection: Path, pseudo_labels: Path) -> None:
+    """Draw and write one round's pseudo labels."""
+    params = load_params()
+    classes = read_catalog(catalog)
+    store = SoftmaxStore(softmax)
+    chosen = read_selection(selection)
+    images = range(len(store.image_ids))
+    drawable = (count_drawable(store.confidence_counts(index), CONFIDENCE_VALUES, chosen) for index in images)
+    quotas = draw_quotas(drawable, chosen.draws, seed=params.seed, round_key=round_key)
+    with atomic_path(pseudo_labels) as folder:
+        folder.mkdir()
+
+        def write(index: int) -> ClassCounts:
+            image_id = store.image_ids[index]
+            labels = label_image(
+                store.prediction(index), store.confidence(index), chosen, quotas[index],
+                seed=params.seed, round_key=round_key, image_id=image_id,
+            )  # fmt: skip
+            write_label_png(folder / f"{image_id}.png", labels, classes.colors)
+            return count_classes(labels, classes.num_classes)
+
+        written = map_ordered(write, images, workers=params.runtime.workers)
+        realized = sum_counts(progress(written, total=len(images), unit="image"), classes.num_classes)
+        check_realized(chosen, realized, where=str(softmax))
+
+
+if __name__ == "__main__":
+    main()

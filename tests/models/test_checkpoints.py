@@ -1,0 +1,153 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pipeline.models.build import build_network
+from pipeline.models.checkpoints import read_class_names, read_model, write_model
+from pipeline.models.pspnet import PSPNet
+from tests.models.sections import model_params
+
+CLASS_NAMES = ("road", "sky", "car", "bicycle")
+
+
+def trained_network() -> PSPNet:
+    torch.manual_seed(0)
+    network = build_network(model_params(), len(CLASS_NAMES))
+    network(torch.randn(2, 3, 33, 49))
+    return network.eval()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    write_model(path, trained_network(), model_params=model_params(), class_names=CLASS_NAMES)
+    return path
+
+
+def test_a_network_read_back_gives_the_same_logits(path: Path) -> None:
+    images = torch.randn(1, 3, 33, 49)
+    network, class_names, _ = read_model(path)
+    assert class_names == CLASS_NAMES
+    assert not network.training
+    with torch.no_grad():
+        assert torch.equal(network(images).logits, trained_network()(images).logits)
+
+
+def test_a_network_read_and_written_again_gives_the_same_bytes(path: Path, tmp_path: Path) -> None:
+    network, class_names, _ = read_model(path)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    write_model(tmp_path / "again", network, model_params=model_params(), class_names=class_names)
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_equal_networks_give_equal_bytes(path: Path, tmp_path: Path) -> None:
+    for _ in range(5):
+        write_model(tmp_path / "again", trained_network(), model_params=model_params(), class_names=CLASS_NAMES)
+        assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_writing_replaces_a_file_and_leaves_nothing_beside_it(path: Path) -> None:
+    path.write_text("old")
+    write_model(path, trained_network(), model_params=model_params(), class_names=CLASS_NAMES)
+    assert read_class_names(path) == CLASS_NAMES
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_reading_does_not_move_the_random_generator(path: Path) -> None:
+    before = torch.get_rng_state()
+    read_model(path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_reading_needs_no_weights_file(tmp_path: Path) -> None:
+    params = model_params(weights="gone.safetensors")
+    write_model(tmp_path / "model", trained_network(), model_params=params, class_names=CLASS_NAMES)
+    assert read_model(tmp_path / "model")[1] == CLASS_NAMES
+
+
+def test_a_checkpoint_serves_as_weights(path: Path) -> None:
+    network = build_network(model_params(weights=str(path)), len(CLASS_NAMES))
+    assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in load_file(path).items())
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, Tensor]], None]) -> None:
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["dars"])
+    tensors = load_file(path)
+    change(header, tensors)
+    save_file(tensors, path, metadata={"dars": json.dumps(header)})
+
+
+def drop_layer1(_: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    for name in [name for name in tensors if name.startswith("backbone.layer1.")]:
+        del tensors[name]
+
+
+def add_a_tensor(_: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    tensors["extra"] = torch.zeros(1)
+
+
+def reshape_a_tensor(_: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    tensors["head.4.bias"] = torch.zeros(9)
+
+
+def raise_the_version(header: dict[str, Any], _: dict[str, Tensor]) -> None:
+    header["format_version"] = 99
+
+
+def drop_the_model_section(header: dict[str, Any], _: dict[str, Tensor]) -> None:
+    del header["model"]
+
+
+def break_the_model_section(header: dict[str, Any], _: dict[str, Tensor]) -> None:
+    header["model"]["backbone"] = "resnet7"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (drop_layer1, r"found 12 missing: backbone\.layer1\.0\.conv1\.weight, .*, \.\.\. - delete"),
+        (add_a_tensor, r"found 1 not expected: extra - delete"),
+        (reshape_a_tensor, r"found 1 of another shape: head\.4\.bias \(9,\) for \(4,\) - delete"),
+        (raise_the_version, r"expected a checkpoint of format 1 - found format 99 - delete"),
+        (drop_the_model_section, r"expected the header of a checkpoint - found KeyError\('model'\) - delete"),
+        (break_the_model_section, r"expected the model section of a checkpoint - found backbone: .* - delete"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_one_line_of_advice(
+    path: Path, change: Callable[[dict[str, Any], dict[str, Tensor]], None], found: str
+) -> None:
+    rewrite(path, change)
+    with pytest.raises(ValueError, match=found) as error:
+        read_model(path)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_safetensors_of_someone_else_are_no_checkpoint(path: Path) -> None:
+    save_file(load_file(path), path)
+    for read in (read_model, read_class_names):
+        with pytest.raises(ValueError, match=r"without its header - .* name the file in model\.weights"):
+            read(path)
+
+
+@pytest.mark.parametrize("kept", [0, 5, 1000, -1])
+def test_a_truncated_file_is_no_checkpoint(path: Path, kept: int) -> None:
+    path.write_bytes(path.read_bytes()[:kept])
+    for read in (read_model, read_class_names):
+        with pytest.raises(ValueError, match=r"expected a checkpoint - found .* - delete it and run") as error:
+            read(path)
+        assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_and_a_folder_are_no_checkpoints(tmp_path: Path) -> None:
+    for absent in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(ValueError, match=r"expected a checkpoint - found"):
+            read_model(absent)
