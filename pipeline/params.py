@@ -216,12 +216,14 @@ class DarsParams(Section):
 
 
 class EvaluationParams(Section):
-    """What is counted as a tail class."""
+    """What is counted as a tail class, and what is shown."""
 
     tail_share: Annotated[float, Field(gt=0.0, lt=1.0)]
     """A class below this share of the labeled pixels is a tail class."""
     tail_classes: Annotated[tuple[str, ...] | None, _AsTuple]
     """Names of the tail classes instead of the share; null = by share."""
+    examples: Annotated[int, Field(ge=0)]
+    """Validation images, the first by id, whose predictions are kept as pictures."""
 
 
 class RoundParams(Section):

@@ -6,13 +6,13 @@ import click
 
 from pipeline.datasets.catalog import Catalog, read_catalog
 from pipeline.datasets.class_frequencies import Shares, count_classes, read_priors, sum_counts
-from pipeline.datasets.images import read_image, read_label_png
+from pipeline.datasets.images import read_image, read_label_png, write_label_png
 from pipeline.datasets.samples import Sample, read_samples
 from pipeline.evaluation.confusion import LabelArray, measure_samples, sum_confusions
 from pipeline.evaluation.protocol import describe_protocol
 from pipeline.evaluation.pseudo_label_quality import pseudo_label_metrics
 from pipeline.evaluation.segmentation import segmentation_metrics, tail_classes
-from pipeline.files import write_json
+from pipeline.files import atomic_path, write_json
 from pipeline.inference.predict import Predictor
 from pipeline.models.checkpoints import read_model
 from pipeline.runtime import prepare_device
@@ -28,10 +28,13 @@ from stages.door import EXISTING, NEW, load_params, one_line_errors, progress
 @click.option("--unlabeled", type=EXISTING, help="List of unlabeled samples; with --pseudo-labels.")
 @click.option("--truth", type=EXISTING, help="List of unlabeled samples whose labels are known; with --pseudo-labels.")
 @click.option("--metrics", type=NEW, required=True, help="Metrics to write.")
+@click.option(
+    "--examples", type=NEW, required=True, help="Folder of predicted label PNGs to write, of the first validation images."
+)
 @one_line_errors
 def main(
     model: Path, catalog: Path, priors: Path, val: Path, pseudo_labels: Path | None, unlabeled: Path | None,
-    truth: Path | None, metrics: Path,
+    truth: Path | None, metrics: Path, examples: Path,
 ) -> None:  # fmt: skip
     """Measure one round."""
     params = load_params()
@@ -41,7 +44,11 @@ def main(
     tail = tail_classes(names, class_priors, params.evaluation)
     samples = read_samples(val, labels=True)
     predictor = Predictor(read_model(model).network, params.inference, prepare_device(params.runtime))
-    confusions = measure_samples(samples, classes, lambda sample: predictor.prediction(read_image(sample.image)))
+
+    def predict(sample: Sample) -> LabelArray:
+        return predictor.prediction(read_image(sample.image))
+
+    confusions = measure_samples(samples, classes, predict)
     confusion = sum_confusions(progress(confusions, total=len(samples), unit="image"), count)
     report = {
         **segmentation_metrics(confusion, names, tail),
@@ -50,6 +57,10 @@ def main(
     }
     if pseudo_labels and unlabeled and truth:
         report["pseudo_labels"] = _measure_pseudo_labels(pseudo_labels, unlabeled, truth, classes, class_priors)
+    with atomic_path(examples) as folder:
+        folder.mkdir()
+        for sample in samples[: params.evaluation.examples]:
+            write_label_png(folder / f"{sample.image_id}.png", predict(sample), classes.colors)
     write_json(metrics, report)
 
 

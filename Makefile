@@ -1,0 +1,43 @@
+# Two commands on a fresh machine: `make repro` runs the whole experiment, `make test` checks everything. Both create the environment.
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# A user's own Python settings must not leak into the environment.
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help venv repro test lint format clean
+
+help: ## Show the commands.
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+venv: $(INSTALLED) ## Create .venv with the pinned packages.
+
+$(INSTALLED): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, found $$($(PYTHON) --version); try make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $(INSTALLED)
+
+repro: $(INSTALLED) ## Run the whole experiment: data, rounds 0-2, metrics, report.
+	@# DVC's experiments are git commits; where git knows nobody, this clone gets a name of its own.
+	@git config user.email > /dev/null || git config user.email dars@localhost
+	@git config user.name > /dev/null || git config user.name dars
+	dvc repro
+	dvc metrics show
+
+test: lint ## Lint, type-check and test.
+	python -m pytest
+
+lint: $(INSTALLED)
+	ruff check
+	ruff format --check
+	mypy
+	lint-imports
+
+format: $(INSTALLED) ## Format the code and mend what the linter can.
+	ruff format
+	ruff check --fix
+
+clean: ## Remove partial work of interrupted runs; finished artifacts stay.
+	rm -rf .scratch

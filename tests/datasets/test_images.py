@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.datasets.catalog import IGNORE_INDEX, Catalog, read_catalog, write_catalog
+from pipeline.datasets.images import read_image, read_label_png, read_labels, write_label_png
+
+COLORS = ((10, 20, 30), (200, 100, 0), (0, 0, 255))
+CATALOG = Catalog("toy", ("a", "b", "c"), COLORS, {7: 0, 8: 1, 33: 2, 0: IGNORE_INDEX})
+
+
+def test_values_become_train_ids(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[7, 8], [33, 0]], np.uint8)).save(tmp_path / "labels.png")
+    assert read_labels(tmp_path / "labels.png", CATALOG, size=(2, 2)).tolist() == [[0, 1], [2, 255]]
+
+
+def test_sixteen_bit_labels_are_read_whole(tmp_path: Path) -> None:
+    catalog = Catalog("deep", ("a",), ((0, 0, 0),), {1000: 0, 65535: IGNORE_INDEX})
+    Image.fromarray(np.array([[1000, 65535]], np.uint16)).save(tmp_path / "labels.png")
+    assert read_labels(tmp_path / "labels.png", catalog, size=(1, 2)).tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize("value", [9, 255])
+def test_a_value_outside_the_classes_is_named(tmp_path: Path, value: int) -> None:
+    Image.fromarray(np.array([[7, value]], np.uint8)).save(tmp_path / "labels.png")
+    with pytest.raises(ValueError, match=f"found {value}"):
+        read_labels(tmp_path / "labels.png", CATALOG, size=(1, 2))
+
+
+def test_labels_of_another_size_than_the_image_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((2, 3), 7, np.uint8)).save(tmp_path / "labels.png")
+    with pytest.raises(ValueError, match=r"size \(3, 2\) - found \(2, 3\)"):
+        read_labels(tmp_path / "labels.png", CATALOG, size=(3, 2))
+
+
+def test_a_color_image_is_no_label_file(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / "labels.png")
+    with pytest.raises(ValueError, match="one integer per pixel"):
+        read_labels(tmp_path / "labels.png", CATALOG, size=(2, 2))
+
+
+def test_a_truncated_image_is_one_line(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(whole)
+    content = whole.read_bytes()
+    for length in (0, 5, 40, len(content) // 2, len(content) - 100):
+        damaged = tmp_path / f"{length}.png"
+        damaged.write_bytes(content[:length])
+        with pytest.raises(ValueError, match="replace the damaged file") as caught:
+            read_image(damaged)
+        assert "\n" not in str(caught.value)
+        assert str(damaged) in str(caught.value)
+
+
+def test_a_missing_image_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="found none"):
+        read_image(tmp_path / "no.png")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1"])
+def test_every_image_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
+    Image.new("RGB", (3, 2), (255, 255, 255)).convert(mode).save(tmp_path / "image.png")
+    image = read_image(tmp_path / "image.png")
+    assert image.shape == (2, 3, 3)
+    assert (image == 255).all()
+
+
+def test_a_label_png_reads_back_exactly_and_shows_its_colors(tmp_path: Path) -> None:
+    labels = np.array([[0, 1, 2], [255, 2, 1]], np.uint8)
+    write_label_png(tmp_path / "labels.png", labels, COLORS)
+    assert (read_label_png(tmp_path / "labels.png", num_classes=3, size=(2, 3)) == labels).all()
+    with Image.open(tmp_path / "labels.png") as picture:
+        assert picture.mode == "P"
+        assert picture.convert("RGB").getpixel((1, 0)) == COLORS[1]
+
+
+def test_a_label_png_is_a_function_of_its_labels(tmp_path: Path) -> None:
+    labels = np.random.default_rng(1).integers(0, 3, (50, 60)).astype(np.uint8)
+    for name in ("a", "b"):
+        write_label_png(tmp_path / name, labels, COLORS)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_label_png_with_a_foreign_class_is_refused(tmp_path: Path) -> None:
+    write_label_png(tmp_path / "labels.png", np.array([[0, 3]], np.uint8), COLORS)
+    with pytest.raises(ValueError, match="found 3"):
+        read_label_png(tmp_path / "labels.png", num_classes=3, size=(1, 2))
+
+
+def test_a_catalog_reads_back_exactly(tmp_path: Path) -> None:
+    write_catalog(tmp_path / "catalog.json", CATALOG)
+    assert read_catalog(tmp_path / "catalog.json") == CATALOG
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"name": "x", "class_names": ["a"], "colors": [[1, 2]], "train_ids": {}}'])
+def test_a_damaged_catalog_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "catalog.json").write_text(text)
+    with pytest.raises(ValueError, match=r"catalog\.json") as caught:
+        read_catalog(tmp_path / "catalog.json")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,121 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.datasets.catalog import Catalog
+from pipeline.datasets.samples import Sample
+from pipeline.evaluation.confusion import confusion_matrix, measure_samples, sum_confusions
+from pipeline.evaluation.protocol import describe_protocol
+from pipeline.evaluation.segmentation import iou, mean_iou, segmentation_metrics, tail_classes
+from pipeline.params import EvaluationParams, InferenceParams
+from tests import reference
+
+NAMES = ("road", "sky", "car", "bicycle")
+PIXELS = st.lists(st.tuples(st.sampled_from((0, 1, 2, 3, 4, 255)), st.sampled_from((0, 1, 2, 3, 4, 254, 255))), max_size=60)
+
+
+def arrays(pixels: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    table = np.array(pixels, np.uint8).reshape(-1, 2)
+    return table[:, :1], table[:, 1:]
+
+
+@given(PIXELS)
+def test_the_confusion_matrix_is_counted_pixel_by_pixel(pixels: list[tuple[int, int]]) -> None:
+    labels, prediction = arrays(pixels)
+    confusion = confusion_matrix(labels, prediction, 4)
+    expected = reference.confusion([true for true, _ in pixels], [predicted for _, predicted in pixels], 4)
+    assert confusion.tolist() == expected
+    assert confusion.dtype == np.int64
+
+
+@given(PIXELS)
+def test_iou_and_its_mean_are_those_of_the_definition(pixels: list[tuple[int, int]]) -> None:
+    expected = reference.iou([true for true, _ in pixels], [predicted for _, predicted in pixels], 4)
+    class_iou = iou(confusion_matrix(*arrays(pixels), 4))
+    nan_for_none = [math.nan if value is None else value for value in expected]
+    assert class_iou.tolist() == pytest.approx(nan_for_none, rel=1e-12, nan_ok=True)
+    tail = np.array([False, True, False, True])
+    for found, wanted in (
+        (mean_iou(class_iou), reference.mean(expected)),
+        (mean_iou(class_iou, tail), reference.mean([expected[1], expected[3]])),
+    ):
+        assert found is None if wanted is None else found == pytest.approx(wanted, rel=1e-12)
+
+
+@given(st.lists(PIXELS, max_size=4))
+def test_confusions_add_up_over_images(images: list[list[tuple[int, int]]]) -> None:
+    together = confusion_matrix(*arrays([pixel for image in images for pixel in image]), 4)
+    apart = sum_confusions((confusion_matrix(*arrays(image), 4) for image in images), 4)
+    np.testing.assert_array_equal(apart, together)
+
+
+@given(PIXELS)
+def test_metrics_are_plain_values_and_none_where_undefined(pixels: list[tuple[int, int]]) -> None:
+    metrics = segmentation_metrics(confusion_matrix(*arrays(pixels), 4), NAMES, np.array([False, False, False, True]))
+    valid = [(true, predicted) for true, predicted in pixels if true < 4]
+    right = sum(1 for true, predicted in valid if true == predicted)
+    assert metrics["pixel_accuracy"] == (right / len(valid) if valid else None)
+    scores = metrics["iou"]
+    assert isinstance(scores, dict)
+    assert list(scores) == list(NAMES)
+    assert all(value is None or type(value) is float for value in scores.values())
+    assert metrics["tail_mean_iou"] == scores["bicycle"]
+    assert (metrics["mean_iou"] is None) == (not valid)
+
+
+def test_counts_beyond_32_bits_keep_every_pixel() -> None:
+    confusion = np.array([[2**33, 1, 0], [1, 2**33, 0]])
+    assert iou(confusion)[0] == pytest.approx(2**33 / (2**33 + 2), abs=1e-15)
+
+
+def evaluation_params(names: tuple[str, ...] | None, share: float = 0.05) -> EvaluationParams:
+    return EvaluationParams(tail_share=share, tail_classes=names, examples=0)
+
+
+def test_tail_classes_are_those_below_the_share_or_those_named() -> None:
+    priors = np.array([0.5, 0.44, 0.05, 0.01])
+    assert tail_classes(NAMES, priors, evaluation_params(None)).tolist() == [False, False, False, True]
+    assert tail_classes(NAMES, priors, evaluation_params(("sky", "road"))).tolist() == [True, True, False, False]
+    none = tail_classes(NAMES, priors, evaluation_params(()))
+    assert none.tolist() == [False] * 4
+    assert mean_iou(np.ones(4), none) is None
+
+
+def test_a_tail_class_that_does_not_exist_is_one_line() -> None:
+    with pytest.raises(ValueError, match=r"^params.yaml - evaluation.tail_classes - .* - found tram - correct it$") as error:
+        tail_classes(NAMES, np.full(4, 0.25), evaluation_params(("sky", "tram")))
+    assert "\n" not in str(error.value)
+
+
+def test_samples_are_measured_against_their_label_files(tmp_path: Path) -> None:
+    catalog = Catalog("two", NAMES[:2], ((1, 2, 3), (4, 5, 6)), {7: 0, 8: 1, 0: 255})
+    Image.fromarray(np.array([[7, 8], [0, 8]], np.uint8)).save(tmp_path / "a.png")
+    sample = Sample("a", height=2, width=2, image=tmp_path / "none.png", image_sha256="", labels=tmp_path / "a.png")
+    found = list(measure_samples([sample], catalog, lambda _: np.array([[0, 0], [1, 255]], np.uint8)))
+    assert [confusion.tolist() for confusion in found] == [[[1, 0, 0], [1, 0, 1]]]
+
+
+def inference_params(**changes: object) -> InferenceParams:
+    values: dict[str, object] = {
+        "long_side": None, "scales": (1.0,), "flip": False, "sliding_window": False, "window_height": 361,
+        "window_width": 713, "stride_ratio": 2 / 3, "batch_size": 4,
+    }  # fmt: skip
+    return InferenceParams.model_validate({**values, **changes})
+
+
+def test_the_protocol_names_every_parameter_that_changes_a_score() -> None:
+    plain = describe_protocol(inference_params(), data="streets", images=64)
+    assert plain == "64 val images of streets, own size, whole image, scale 1, no flip"
+    changes: list[dict[str, object]] = [
+        {"long_side": 1024}, {"scales": (0.5, 1.0)}, {"flip": True}, {"sliding_window": True},
+        {"sliding_window": True, "window_height": 1}, {"sliding_window": True, "stride_ratio": 0.5},
+    ]  # fmt: skip
+    lines = [describe_protocol(inference_params(**change), data="streets", images=64) for change in changes]
+    assert len({plain, *lines}) == len(changes) + 1
+    assert describe_protocol(inference_params(batch_size=1, window_height=9), data="streets", images=64) == plain
+    assert all("\n" not in line for line in lines)

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pipeline.inference.predict import Predictor
+from pipeline.inference.sliding_window import predict_windows, window_starts
+from pipeline.models.build import build_network
+from pipeline.params import InferenceParams, read_params
+from tests.workspace import ROOT
+
+BASE = read_params(ROOT / "params.yaml").inference
+CPU = torch.device("cpu")
+
+
+def predictor(**changes: object) -> Predictor:
+    params: InferenceParams = BASE.model_copy(update=changes)
+    torch.manual_seed(0)
+    model = read_params(ROOT / "params.yaml").model.model_copy(update={"head_width": 8})
+    network = build_network(model, 4)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_()  # type: ignore[union-attr]
+    return Predictor(network, params, CPU)
+
+
+def image(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+@given(st.integers(1, 400), st.integers(1, 120), st.floats(0.05, 1.0))
+def test_windows_cover_every_pixel_and_stay_inside(length: int, window: int, ratio: float) -> None:
+    starts = window_starts(length, window, ratio)
+    covered = {pixel for start in starts for pixel in range(start, start + window)}
+    assert covered >= set(range(length))
+    assert starts == sorted(set(starts))
+    assert starts[-1] + window == max(length, window)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"flip": True},
+        {"scales": (0.5, 1.0, 1.5)},
+        {"long_side": 40},
+        {"sliding_window": True, "window_height": 16, "window_width": 24},
+        {"sliding_window": True, "window_height": 64, "window_width": 64, "flip": True},
+    ],
+)
+@pytest.mark.parametrize("size", [(30, 50), (1, 1), (33, 17)])
+def test_every_protocol_gives_probabilities_at_the_images_own_size(changes: dict[str, object], size: tuple[int, int]) -> None:
+    probs = predictor(**changes).probabilities(image(*size))
+    assert probs.shape == (4, *size)
+    assert probs.dtype == np.float32
+    assert (probs >= 0).all()
+    np.testing.assert_allclose(probs.sum(axis=0), 1, atol=1e-5)
+
+
+def test_one_window_of_the_images_size_is_the_whole_image() -> None:
+    whole = predictor().probabilities(image(32, 48))
+    window = predictor(sliding_window=True, window_height=32, window_width=48).probabilities(image(32, 48))
+    np.testing.assert_allclose(window, whole, atol=1e-6)
+
+
+def test_the_flip_protocol_is_symmetric() -> None:
+    picture = image(24, 40)
+    flipped = np.ascontiguousarray(picture[:, ::-1])
+    model = predictor(flip=True)
+    np.testing.assert_allclose(model.probabilities(flipped)[:, :, ::-1], model.probabilities(picture), atol=1e-5)
+
+
+def test_the_batch_size_changes_nothing_but_rounding() -> None:
+    windows = {"sliding_window": True, "window_height": 16, "window_width": 16}
+    one = predictor(**windows, batch_size=1).probabilities(image(40, 40))
+    many = predictor(**windows, batch_size=7).probabilities(image(40, 40))
+    np.testing.assert_allclose(one, many, atol=1e-5)
+
+
+def test_overlapping_windows_are_averaged_per_pixel() -> None:
+    calls: list[int] = []
+
+    def constant(windows: Tensor) -> Tensor:
+        calls.append(len(windows))
+        return torch.stack([torch.full((1, 4, 4), float(sum(calls[:-1]) + index)) for index in range(len(windows))])
+
+    result = predict_windows(constant, torch.zeros(3, 4, 6), window=(4, 4), stride_ratio=0.5, batch_size=1)
+    # Windows begin at columns 0 and 2 and answer 0 and 1: they overlap in columns 2 and 3.
+    assert result[0].tolist() == [[0.0, 0.0, 0.5, 0.5, 1.0, 1.0]] * 4
+
+
+def test_the_prediction_is_the_arg_max() -> None:
+    model, picture = predictor(), image(20, 30)
+    assert (model.prediction(picture) == model.probabilities(picture).argmax(axis=0)).all()

@@ -1,0 +1,150 @@
+import itertools
+import math
+import time
+from collections import Counter
+from collections.abc import Hashable, Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare, hypergeom
+
+from pipeline.labeling import sampling
+from pipeline.labeling.sampling import draw_positions, draw_quotas, hypergeometric
+from pipeline.randomness import keyed_generator
+
+
+def assert_distributed(seen: Counter[Hashable], expected: Mapping[Hashable, float]) -> None:
+    """Chi-square at 1e-4, outcomes expected fewer than five times taken together; seeds are fixed, so this never flickers."""
+    draws = sum(seen.values())
+    assert set(seen) <= {outcome for outcome, share in expected.items() if share > 0}
+    frequent = [outcome for outcome, share in expected.items() if share * draws >= 5]
+    observed = [seen[outcome] for outcome in frequent]
+    theory = [expected[outcome] * draws for outcome in frequent]
+    if rest := draws - sum(theory):
+        observed.append(draws - sum(observed))
+        theory.append(rest)
+    if len(observed) > 1 and theory[-1] > 1e-6:
+        assert chisquare(observed, theory, sum_check=False).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(("candidates", "quota"), [(5, 2), (6, 5), (7, 1), (4, 2)])
+def test_every_subset_of_an_image_is_as_likely_as_any_other(candidates: int, quota: int) -> None:
+    positions = np.arange(candidates) * 3
+    subsets = [frozenset(subset) for subset in itertools.combinations(positions.tolist(), quota)]
+    seen: Counter[Hashable] = Counter(
+        frozenset(draw_positions(positions, quota, seed=1, round_key="1", image_id=f"{index}", label=0).tolist())
+        for index in range(300 * len(subsets))
+    )
+    assert_distributed(seen, dict.fromkeys(subsets, 1 / len(subsets)))
+
+
+@given(st.integers(0, 300), st.data())
+def test_exactly_the_quota_is_chosen_without_repetition(candidates: int, data: st.DataObject) -> None:
+    quota = data.draw(st.integers(0, candidates))
+    positions = np.arange(candidates) * 7 + 2
+    chosen = draw_positions(positions, quota, seed=3, round_key="2", image_id="a", label=4)
+    assert len(chosen) == len(set(chosen.tolist())) == quota
+    assert set(chosen.tolist()) <= set(positions.tolist())
+
+
+def test_every_part_of_the_key_matters_and_nothing_else_does() -> None:
+    positions = np.arange(1000)
+
+    def draw(*, seed: int = 0, round_key: str = "1", image_id: str = "a", label: int = 0) -> tuple[int, ...]:
+        return tuple(
+            sorted(draw_positions(positions, 500, seed=seed, round_key=round_key, image_id=image_id, label=label).tolist())
+        )
+
+    draws = [draw(), draw(seed=1), draw(round_key="2"), draw(image_id="b"), draw(label=1)]
+    assert len(set(draws)) == len(draws)
+    assert draw() == draws[0]
+
+
+def test_quotas_follow_the_multivariate_hypergeometric_distribution() -> None:
+    available, wanted = (3, 1, 0, 4), 4
+    expected: dict[Hashable, float] = {
+        quota: math.prod(math.comb(q, n) for q, n in zip(available, quota, strict=True)) / math.comb(sum(available), wanted)
+        for quota in itertools.product(*(range(q + 1) for q in available))
+        if sum(quota) == wanted
+    }
+    drawable = [np.array([q]) for q in available]
+    seen: Counter[Hashable] = Counter(
+        tuple(draw_quotas(drawable, [wanted], seed=seed, round_key="1")[:, 0].tolist()) for seed in range(5000)
+    )
+    assert_distributed(seen, expected)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), min_size=1, max_size=8), st.data())
+def test_quotas_add_up_exactly_and_fit_every_image(drawable: list[list[int]], data: st.DataObject) -> None:
+    table = np.array(drawable)
+    draws = [data.draw(st.integers(0, int(total))) for total in table.sum(axis=0)]
+    quotas = draw_quotas(iter(table), draws, seed=data.draw(st.integers(0, 10)), round_key="1")
+    assert quotas.sum(axis=0).tolist() == draws
+    assert ((quotas >= 0) & (quotas <= table)).all()
+
+
+def test_the_quotas_of_a_class_do_not_depend_on_the_other_classes() -> None:
+    table = np.array([[40, 30], [50, 0], [60, 70]])
+    both = draw_quotas(table, [70, 20], seed=0, round_key="1")
+    for others in (np.zeros((3, 1), int), np.full((3, 1), 9)):
+        changed = np.hstack([table[:, :1], others])
+        assert draw_quotas(changed, [70, 0], seed=0, round_key="1")[:, 0].tolist() == both[:, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "draws"),
+    [(8, 20, 9), (8, 20, 1), (20, 8, 9), (20, 8, 20), (8, 20, 27), (8, 20, 28), (6, 6, 6), (1, 30, 15), (30, 1, 15), (3, 9, 10)],
+)
+def test_the_sampler_for_large_numbers_is_hypergeometric_too(
+    monkeypatch: pytest.MonkeyPatch, good: int, bad: int, draws: int
+) -> None:
+    monkeypatch.setattr(sampling, "_NUMPY_LIMIT", 1)
+    rng = keyed_generator(5, "test", good, bad, draws)
+    seen: Counter[Hashable] = Counter(hypergeometric(rng, good, bad, draws) for _ in range(4000))
+    low, high = max(0, draws - bad), min(good, draws)
+    theory = hypergeom(good + bad, good, draws)
+    assert_distributed(seen, {number: float(theory.pmf(number)) for number in range(low, high + 1)})
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "draws"),
+    [
+        (2_000_000, 5_000_000_000, 1_000_000_000),
+        (2_000_000, 5_000_000_000, 4_999_000_000),
+        (2_000_000, 5_000_000_000, 3_000),
+        (2_000_000, 999_999_999, 500_000_000),
+        (2_000_000, 1_000_000_000, 500_000_000),
+        (3_000_000_000, 3_000_000_000, 1_000_000_000),
+    ],
+)
+def test_billions_of_pixels_are_drawn_fast_with_the_right_mean_and_variance(good: int, bad: int, draws: int) -> None:
+    rng, count = keyed_generator(1, "large"), 2000
+    began = time.process_time()
+    drawn = np.array([hypergeometric(rng, good, bad, draws) for _ in range(count)], float)
+    assert (time.process_time() - began) / count < 1e-3
+    whole = good + bad
+    mean = draws * good / whole
+    variance = mean * (bad / whole) * (whole - draws) / (whole - 1)
+    assert abs(drawn.mean() - mean) < 5 * math.sqrt(variance / count)
+    assert abs(drawn.var() / variance - 1) < 5 * math.sqrt(2 / count) + 1 / (variance * math.sqrt(count))
+    assert ((drawn >= max(0, draws - bad)) & (drawn <= min(good, draws))).all()
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "draws", "expected"),
+    [(0, 10**10, 5, 0), (5, 10**10, 0, 0), (10**10, 0, 7, 7), (5, 10**10, 10**10 + 5, 5), (0, 0, 0, 0)],
+)
+def test_a_draw_without_a_choice_has_one_outcome(good: int, bad: int, draws: int, expected: int) -> None:
+    assert hypergeometric(keyed_generator(0), good, bad, draws) == expected
+
+
+def test_quotas_of_billions_of_pixels_add_up_exactly() -> None:
+    table = np.full((60, 1), 200_000_000)
+    quotas = draw_quotas(table, [7_000_000_001], seed=0, round_key="1")
+    assert int(quotas.sum()) == 7_000_000_001
+    deviations = (quotas[:, 0] - 7_000_000_001 / 60) / math.sqrt(2e8 * (7 / 12) * (5 / 12))
+    assert np.abs(deviations).max() < 5
+    assert 0.6 < deviations.std() < 1.5

@@ -1,0 +1,48 @@
+"""Stores on disk."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.softmax_store.writer import SoftmaxStoreWriter
+from tests.strategies import make_probs
+
+SIZES = ((5, 7), (1, 1), (8, 3), (2, 9), (8, 9))
+CLASS_NAMES = ("road", "sky", "car")
+ONE_IMAGE = 3 * 8 * 9 * 2 / 2**20
+"""MiB of the raw softmax of one padded image of `SIZES`."""
+
+
+def street_probs(seed: int = 0) -> list[NDArray[np.float32]]:
+    rng = np.random.default_rng(seed)
+    return [make_probs(rng, size, len(CLASS_NAMES), (0, 2)) for size in SIZES]
+
+
+def open_writer(
+    folder: Path, sizes: Sequence[tuple[int, int]] = SIZES, *, floor: float = 0.0, shard_mib: float = 2 * ONE_IMAGE
+) -> SoftmaxStoreWriter:
+    return SoftmaxStoreWriter(
+        folder,
+        image_ids=[f"image_{index}" for index in range(len(sizes))],
+        sizes=sizes,
+        class_names=CLASS_NAMES,
+        floor=floor,
+        shard_mib=shard_mib,
+        attributes={"teacher_sha256": "abc", "inference": {"flip": True}},
+    )
+
+
+def write_pending(writer: SoftmaxStoreWriter, probs: Sequence[NDArray[np.float32]], *, most: int | None = None) -> list[int]:
+    """Write the shards that are missing, at most `most` of them; return which."""
+    pending = [index for index in range(len(writer.shards)) if index not in writer.done][:most]
+    for index in pending:
+        writer.write_shard(index, [probs[row] for row in writer.shards[index]])
+    return pending
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pipeline.softmax_store.quantize import quantize
+from pipeline.softmax_store.writer import SoftmaxStoreWriter
+from tests.softmax_store.cases import open_writer, street_probs
+
+
+def softmax_of(seed: int, num_classes: int) -> NDArray[np.float32]:
+    logits = np.random.default_rng(seed).normal(0, 4, (num_classes, 6, 5)).astype(np.float32)
+    exponentials = np.exp(logits - logits.max(axis=0))
+    return np.asarray(exponentials / exponentials.sum(axis=0), np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 19), st.floats(0.0, 0.999))
+def test_a_floor_below_one_over_c_leaves_arg_max_and_confidence_unchanged(seed: int, classes: int, share: float) -> None:
+    probs = softmax_of(seed, classes)
+    plain, floored = quantize(probs, floor=0.0), quantize(probs, floor=share / classes)
+    np.testing.assert_array_equal(floored.prediction, plain.prediction)
+    np.testing.assert_array_equal(floored.confidence, plain.confidence)
+    np.testing.assert_array_equal(floored.counts, plain.counts)
+    kept = plain.softmax >= np.float16(share / classes)
+    np.testing.assert_array_equal(floored.softmax, np.where(kept, plain.softmax, 0))
+
+
+@pytest.mark.parametrize("floor", [0.06, 0.1, 0.49])
+def test_a_floor_that_would_change_a_confidence_is_refused_on_opening(tmp_path: Path, floor: float) -> None:
+    sizes = [(1, 1)]
+    names = [f"class_{index}" for index in range(19)]
+    with pytest.raises(ValueError, match="floor") as error:
+        SoftmaxStoreWriter(tmp_path, image_ids=["a"], sizes=sizes, class_names=names, floor=floor, shard_mib=1.0, attributes={})
+    assert "\n" not in str(error.value)
+
+
+def test_prediction_and_confidence_are_those_of_the_stored_values_and_the_lowest_class_wins_a_tie() -> None:
+    probs = np.array([0.1, 0.44999, 0.45001], np.float32).reshape(3, 1, 1)
+    entry = quantize(probs, floor=0.0)
+    assert entry.prediction.item() == 1
+    assert entry.confidence.item() == np.float16(0.45)
+    assert entry.counts[1, int(np.float16(0.45).view(np.uint16))] == entry.counts.sum() == 1
+
+
+def test_all_float16_values_from_0_to_1_are_accepted() -> None:
+    values = np.arange(0x3C01, dtype=np.uint16).view(np.float16).astype(np.float32)
+    entry = quantize(np.stack([values, np.zeros_like(values)])[:, None], floor=0.0)
+    assert (entry.counts[0] == 1).all()
+
+
+def test_the_given_probabilities_are_left_alone() -> None:
+    probs = softmax_of(0, 4)
+    before = probs.tobytes()
+    probs.flags.writeable = False
+    quantize(probs, floor=0.2)
+    assert probs.tobytes() == before
+
+
+@pytest.mark.parametrize("floor", [0.0, 1e-3])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.5, 1.01, 1e6, 3e38, -0.5, -1e-3, -3.0])
+def test_a_value_that_is_no_probability_is_refused_on_writing(tmp_path: Path, value: float, floor: float) -> None:
+    writer = open_writer(tmp_path, floor=floor)
+    probs = street_probs()[:2]
+    probs[0][1, 2, 3] = value
+    with pytest.raises(ValueError, match="expected finite probabilities") as error:
+        writer.write_shard(0, probs)
+    assert "\n" not in str(error.value)
+    assert writer.done == set()
+    assert (tmp_path / "done.txt").read_text() == ""
+
+
+@pytest.mark.parametrize("shape", [(3, 7, 5), (2, 5, 7), (4, 5, 7), (3, 5, 8), (3, 5), (1, 3, 5, 7)])
+def test_a_map_of_another_shape_is_refused_on_writing(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    writer = open_writer(tmp_path)
+    with pytest.raises(ValueError, match=r"expected shape \(3, 5, 7\) - found") as error:
+        writer.write_shard(0, [np.full(shape, 0.25, np.float32), street_probs()[1]])
+    assert "\n" not in str(error.value)
+    assert writer.done == set()
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_shard_of_another_number_of_images_is_refused_on_writing(tmp_path: Path, count: int) -> None:
+    writer = open_writer(tmp_path)
+    with pytest.raises(ValueError, match=r"\w"):
+        writer.write_shard(0, street_probs()[:count])
+    assert writer.done == set()

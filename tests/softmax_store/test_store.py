@@ -1,0 +1,164 @@
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.softmax_store.quantize import CONFIDENCE_VALUES, NUM_VALUES
+from pipeline.softmax_store.reader import SoftmaxStore
+from pipeline.softmax_store.writer import SoftmaxStoreWriter
+from tests.softmax_store.cases import CLASS_NAMES, ONE_IMAGE, SIZES, digests, open_writer, street_probs, write_pending
+from tests.strategies import Maps, softmax_maps
+
+
+@settings(max_examples=15, deadline=None)
+@given(softmax_maps(), st.floats(1e-6, 1e-2))
+def test_what_is_read_is_what_was_written_rounded_to_float16(maps: Maps, shard_mib: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        writer = SoftmaxStoreWriter(
+            Path(folder), image_ids=maps.image_ids, sizes=maps.sizes, class_names=maps.class_names, floor=0.0,
+            shard_mib=shard_mib, attributes={},
+        )  # fmt: skip
+        write_pending(writer, maps.probs)
+        store = SoftmaxStore(writer.path)
+        assert store.image_ids == maps.image_ids
+        assert store.class_names == maps.class_names
+        assert store.num_pixels == sum(height * width for height, width in maps.sizes)
+        for index, probs in enumerate(maps.probs):
+            assert store.size(index) == maps.sizes[index]
+            assert store.softmax(index).dtype == store.confidence(index).dtype == np.float16
+            assert store.prediction(index).dtype == np.uint8
+            np.testing.assert_array_equal(store.softmax(index), probs.astype(np.float16))
+            pixels = maps.pixels(index)
+            assert store.prediction(index).ravel().tolist() == [label for label, _ in pixels]
+            assert store.confidence(index).ravel().tolist() == [confidence for _, confidence in pixels]
+            expected = np.zeros((maps.num_classes, NUM_VALUES), int)
+            for label, confidence in pixels:
+                expected[label, CONFIDENCE_VALUES.tolist().index(confidence)] += 1
+            np.testing.assert_array_equal(store.confidence_counts(index), expected)
+        np.testing.assert_array_equal(
+            store.total_counts(), sum(store.confidence_counts(index).astype(int) for index in range(len(maps.probs)))
+        )
+
+
+def test_the_columns_of_the_counts_are_all_float16_values_from_0_to_1() -> None:
+    values = CONFIDENCE_VALUES.astype(float)
+    assert len(values) == NUM_VALUES == 15361
+    assert (np.diff(values) > 0).all()
+    assert (values[0], values[-1]) == (0.0, 1.0)
+    assert np.nextafter(np.float16(0), np.float16(1)) == CONFIDENCE_VALUES[1]
+
+
+@pytest.mark.parametrize("images", [0.1, 1, 2, 3, 100])
+def test_any_shard_size_gives_the_same_values(tmp_path: Path, images: float) -> None:
+    writer = open_writer(tmp_path, shard_mib=images * ONE_IMAGE * 1.01)
+    assert {len(rows) for rows in writer.shards[:-1]} <= {max(int(images), 1)}
+    assert [row for rows in writer.shards for row in rows] == list(range(len(SIZES)))
+    write_pending(writer, street_probs())
+    store = SoftmaxStore(writer.path)
+    for index, probs in enumerate(street_probs()):
+        np.testing.assert_array_equal(store.softmax(index), probs.astype(np.float16))
+        assert int(store.confidence_counts(index).sum()) == SIZES[index][0] * SIZES[index][1]
+
+
+def test_provenance_is_kept(tmp_path: Path) -> None:
+    writer = open_writer(tmp_path, floor=1e-3)
+    write_pending(writer, street_probs())
+    store = SoftmaxStore(writer.path)
+    assert store.class_names == CLASS_NAMES
+    assert store.attributes == {"teacher_sha256": "abc", "inference": {"flip": True}, "floor": 1e-3}
+
+
+def test_shards_may_be_written_in_any_order(tmp_path: Path) -> None:
+    forward, backward = open_writer(tmp_path / "forward"), open_writer(tmp_path / "backward")
+    write_pending(forward, street_probs())
+    for index in reversed(range(len(backward.shards))):
+        backward.write_shard(index, [street_probs()[row] for row in backward.shards[index]])
+    assert digests(forward.path) == digests(backward.path)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_resumed_store_has_the_bytes_of_an_uninterrupted_one(tmp_path: Path, first: int) -> None:
+    whole = open_writer(tmp_path / "whole")
+    write_pending(whole, street_probs())
+    write_pending(open_writer(tmp_path / "resumed"), street_probs(), most=first)
+    resumed = open_writer(tmp_path / "resumed")
+    assert resumed.done == set(range(first))
+    assert write_pending(resumed, street_probs()) == list(range(first, 3))
+    assert digests(resumed.path) == digests(whole.path)
+    assert open_writer(tmp_path / "resumed").done == {0, 1, 2}
+
+
+def test_a_line_of_the_done_list_cut_short_is_ignored_and_partial_files_are_removed(tmp_path: Path) -> None:
+    whole = open_writer(tmp_path / "whole")
+    write_pending(whole, street_probs())
+    write_pending(open_writer(tmp_path / "resumed"), street_probs(), most=2)
+    done = tmp_path / "resumed" / "done.txt"
+    done.write_text("0\n1")
+    leftover = tmp_path / "resumed" / "softmax.zarr" / "prediction" / "c" / ".x.partial"
+    leftover.write_bytes(b"half")
+    resumed = open_writer(tmp_path / "resumed")
+    assert resumed.done == {0}
+    assert not leftover.exists()
+    write_pending(resumed, street_probs())
+    assert digests(resumed.path) == digests(whole.path)
+    assert done.read_text() == "0\n1\n2\n"
+
+
+@pytest.mark.parametrize("shard", [1, 2])
+@pytest.mark.parametrize("left", [b"", b"half"])
+def test_a_shard_that_a_lost_machine_left_unfinished_on_disk_is_written_anew(tmp_path: Path, shard: int, left: bytes) -> None:
+    whole = open_writer(tmp_path / "whole")
+    write_pending(whole, street_probs())
+    write_pending(open_writer(tmp_path / "resumed"), street_probs(), most=shard)
+    file = tmp_path / "resumed" / "softmax.zarr" / "softmax" / "c" / str(shard) / "0" / "0" / "0"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(left)
+    resumed = open_writer(tmp_path / "resumed")
+    write_pending(resumed, street_probs())
+    assert digests(resumed.path) == digests(whole.path)
+
+
+@pytest.mark.parametrize("shard", [1, 2])
+def test_nothing_of_an_unlisted_shard_is_kept(tmp_path: Path, shard: int) -> None:
+    whole = open_writer(tmp_path / "whole")
+    write_pending(whole, street_probs())
+    write_pending(open_writer(tmp_path / "resumed"), street_probs(seed=1))
+    (tmp_path / "resumed" / "done.txt").write_text("".join(f"{index}\n" for index in range(3) if index != shard))
+    writer = open_writer(tmp_path / "resumed")
+    assert write_pending(writer, street_probs()) == [shard]
+    own = {name: content for name, content in digests(whole.path).items() if f"/c/{shard}" in name}
+    assert own
+    assert own.items() <= digests(writer.path).items()
+
+
+def test_a_kill_while_the_arrays_are_made_starts_over(tmp_path: Path) -> None:
+    open_writer(tmp_path)
+    (tmp_path / "done.txt").unlink()
+    (tmp_path / "softmax.zarr" / "size" / "zarr.json").unlink()
+    writer = open_writer(tmp_path)
+    write_pending(writer, street_probs())
+    np.testing.assert_array_equal(SoftmaxStore(writer.path).sizes, SIZES)
+
+
+def test_every_file_describes_itself_as_zarr_3(tmp_path: Path) -> None:
+    writer = open_writer(tmp_path)
+    write_pending(writer, street_probs())
+    attributes = json.loads((writer.path / "zarr.json").read_text())["attributes"]
+    assert (attributes["format"], attributes["version"]) == ("dars-softmax-store", 1)
+    arrays = {path.parent.name: json.loads(path.read_text()) for path in writer.path.glob("*/zarr.json")}
+    assert set(arrays) == {"softmax", "prediction", "confidence", "confidence_counts", "size"}
+    assert {name: tree["shape"] for name, tree in arrays.items()} == {
+        "softmax": [5, 3, 8, 9], "prediction": [5, 8, 9], "confidence": [5, 8, 9], "confidence_counts": [5, 3, 15361],
+        "size": [5, 2],
+    }  # fmt: skip
+    assert all(tree["zarr_format"] == 3 for tree in arrays.values())
+
+
+def test_the_format_is_described_for_readers_in_any_language() -> None:
+    text = (Path(__file__).parents[2] / "pipeline" / "softmax_store" / "FORMAT.md").read_text()
+    for word in ("softmax", "prediction", "confidence", "confidence_counts", "size", "dars-softmax-store", "image_ids", "floor"):
+        assert word in text

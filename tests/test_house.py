@@ -1,0 +1,122 @@
+"""The house keeps its own rules: what dvc.yaml declares is what the code uses, and every room says what it is for."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import grimp
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.params import Params, Section, read_params
+from tests.workspace import ROOT
+
+DVC: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
+BODIES = {name: stage.get("do", stage) for name, stage in DVC.items()}
+SCRIPTS = {name: re.search(r"-m stages\.(\w+)", body["cmd"])[1] for name, body in BODIES.items()}  # type: ignore[index]
+# `epochs: null` and friends have no section of their own; these keys are read through a method of Params.
+THROUGH_METHODS = {
+    "labeling_ratio": {"alpha", "rounds.${key}.alpha"},
+    "depth": {"rounds.${key}.prev"},
+}
+
+
+@pytest.fixture(scope="module")
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph("pipeline", "stages")
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    path = Path(*parts[:2])
+    return str(path) if (ROOT / path).is_dir() else f"{path}.py"
+
+
+@pytest.mark.parametrize("stage", BODIES)
+def test_a_stage_depends_on_exactly_the_rooms_that_its_imports_reach(stage: str, imports: grimp.ImportGraph) -> None:
+    script = f"stages.{SCRIPTS[stage]}"
+    reached = {room(module) for module in imports.find_upstream_modules(script) | {script} if "." in module}
+    declared = {dep for dep in BODIES[stage]["deps"] if dep.startswith(("stages/", "pipeline/"))}
+    assert declared == reached
+
+
+@pytest.mark.parametrize("stage", BODIES)
+def test_a_stage_declares_exactly_the_parameters_that_its_script_reads(stage: str) -> None:
+    tree = ast.parse((ROOT / "stages" / f"{SCRIPTS[stage]}.py").read_text())
+    sections = set(Params.model_fields)
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and (ast.unparse(node.value) in {"params", "load_params()"}):
+            used |= {node.attr} if node.attr in sections else THROUGH_METHODS.get(node.attr, set())
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "section":
+            used.add(f"rounds.${{key}}.{node.attr}")
+        if isinstance(node, ast.keyword) and node.arg == "include":
+            used |= set(ast.literal_eval(node.value))
+    assert set(BODIES[stage]["params"]) == used - {"runtime"}
+
+
+@pytest.mark.parametrize("stage", BODIES)
+def test_every_path_of_a_command_is_a_declared_dep_or_out_and_the_other_way_round(stage: str) -> None:
+    body = BODIES[stage]
+    outs = [next(iter(out)) if isinstance(out, dict) else out for key in ("outs", "metrics", "plots") for out in body.get(key, [])]
+    artifacts = {dep for dep in body["deps"] if dep.startswith("data/")} | set(outs)
+    assert set(re.findall(r"data/\S+", body["cmd"])) == artifacts
+
+
+@pytest.mark.parametrize("script", sorted(set(SCRIPTS.values())))
+def test_every_option_and_command_has_help(script: str) -> None:
+    command = importlib.import_module(f"stages.{script}").main
+    assert isinstance(command, click.Command)
+    assert command.help
+    for option in command.params:
+        assert isinstance(option, click.Option)
+        assert option.help, option.name
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent for path in (ROOT / "pipeline").glob("*/__init__.py")))
+def test_every_room_opens_with_its_charter_and_imports_nothing(folder: Path) -> None:
+    tree = ast.parse((folder / "__init__.py").read_text())
+    charter = ast.get_docstring(tree) or ""
+    assert len(tree.body) == 1
+    assert all(word in charter.lower() for word in ("in:", "out:", "never")) or "comes in" in charter.lower()
+
+
+def test_every_parameter_says_what_it_means() -> None:
+    def walk(model: type[Section], path: str) -> None:
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, Section):
+                assert inner.__doc__, path + name
+                walk(inner, f"{path}{name}.")
+            elif name != "rounds":
+                assert field.description, path + name
+
+    walk(Params, "")
+
+
+def test_the_readme_map_names_every_stage_room_and_parameter_section() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for stage in set(SCRIPTS.values()):
+        assert f"`{stage}`" in readme, stage
+    for path in (ROOT / "pipeline").iterdir():
+        if path.name not in {"__init__.py", "__pycache__"}:
+            assert f"`{path.name}`" in readme or f"`{path.name}/`" in readme, path.name
+    for section in Params.model_fields:
+        assert f"`{section}`" in readme, section
+
+
+def test_foreach_makes_a_stage_for_every_round() -> None:
+    # Integer keys would make every foreach stage vanish without a word (iterative/dvc #8903).
+    rounds = read_params(ROOT / "params.yaml").rounds
+    assert all(isinstance(key, str) for key in rounds)
+    foreach = [name for name, stage in DVC.items() if "foreach" in stage]
+    assert foreach == ["infer", "calibrate", "solve_thresholds", "sample_labels", "train_student", "evaluate"]
+    assert all(DVC[name]["foreach"] == "${rounds}" for name in foreach)
+
+
+def test_no_file_is_named_for_what_it_is_not() -> None:
+    banned = {"utils.py", "common.py", "helpers.py", "types.py", "constants.py", "base.py", "misc.py"}
+    assert not [path for part in ("pipeline", "stages") for path in (ROOT / part).rglob("*.py") if path.name in banned]

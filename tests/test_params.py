@@ -1,0 +1,97 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.params import ParamsError, read_params
+from tests.workspace import ROOT, change_params
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    return tmp_path
+
+
+def test_the_shipped_parameters_are_valid() -> None:
+    params = read_params(ROOT / "params.yaml")
+    assert params.labeling_ratio("1") == params.alpha
+    assert params.labeling_ratio("2") == params.rounds["2"].alpha
+    assert (params.depth("1"), params.depth("2")) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("alpha", 0.0, "alpha"),
+        ("alpha", 1.5, "alpha"),
+        ("alpha", "0.5", "alpha"),
+        ("alpha", float("nan"), "alpha"),
+        ("method", "darts", "method"),
+        ("seed", -1, "seed"),
+        ("seed", True, "seed"),
+        ("rounds.1.prev", 1, "rounds"),
+        ("rounds.2.prev", 5, "rounds"),
+        ("rounds.2.alpha", 2.0, "rounds.2.alpha"),
+        ("training.learning_rate", 0, "training.learning_rate"),
+        ("training.log_every", 7, "checkpoint_every"),
+        ("pretrain.epochs", 3, "exactly one"),
+        ("augmentation.scale_min", 9.0, "scale_min"),
+        ("model.backbone", "resnet20", "model.backbone"),
+        ("runtime.device", "tpu", "runtime.device"),
+        ("data.name", "../secret", "data.name"),
+        ("inference.scales", [], "inference.scales"),
+        ("nonsense", 1, "nonsense"),
+        ("training.nonsense", 1, "training.nonsense"),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(folder: Path, key: str, value: Any, named: str) -> None:
+    change_params(folder, {key: value})
+    with pytest.raises(ParamsError) as caught:
+        read_params(folder / "params.yaml")
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "found" in str(caught.value)
+
+
+def test_a_missing_key_is_named(folder: Path) -> None:
+    yaml = YAML()
+    tree = yaml.load((folder / "params.yaml").read_text())
+    del tree["training"]["momentum"]
+    with (folder / "params.yaml").open("w") as handle:
+        yaml.dump(tree, handle)
+    with pytest.raises(ParamsError, match=r"training\.momentum .* found nothing"):
+        read_params(folder / "params.yaml")
+
+
+def test_a_round_with_a_whole_number_as_key_is_refused(folder: Path) -> None:
+    text = (folder / "params.yaml").read_text().replace('"1": {', "1: {")
+    (folder / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match="rounds"):
+        read_params(folder / "params.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "- 1", "\x00"])
+def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError) as caught:
+        read_params(tmp_path / "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="expected a readable file"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_an_unknown_round_is_named(folder: Path) -> None:
+    with pytest.raises(ParamsError, match="found 7"):
+        read_params(folder / "params.yaml").round("7")
+
+
+def test_exponents_without_a_point_are_numbers(folder: Path) -> None:
+    # YAML 1.1 would read 1e-4 as text; DVC and this project read YAML 1.2.
+    text = (folder / "params.yaml").read_text().replace("weight_decay: 0.0001", "weight_decay: 1e-4")
+    (folder / "params.yaml").write_text(text)
+    assert read_params(folder / "params.yaml").training.weight_decay == 1e-4

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.datasets.catalog import Catalog
+from pipeline.datasets.images import write_label_png
+from pipeline.datasets.samples import Sample
+from pipeline.params import AugmentationParams, read_params
+from pipeline.training.batches import Batch, Crops, TrainingSet, epoch_order, load_batches
+from tests.workspace import ROOT
+
+CATALOG = Catalog("toy", ("a", "b"), ((0, 0, 0), (9, 9, 9)), {0: 0, 1: 1})
+
+
+@pytest.fixture
+def augmentation() -> AugmentationParams:
+    return read_params(ROOT / "params.yaml").augmentation.model_copy(update={"crop_height": 8, "crop_width": 12})
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> list[TrainingSet]:
+    rng = np.random.default_rng(0)
+    samples = []
+    (tmp_path / "pseudo").mkdir()
+    for index in range(5):
+        image, labels = tmp_path / f"i{index}.png", tmp_path / f"l{index}.png"
+        Image.fromarray(rng.integers(0, 255, (16, 20, 3), dtype=np.uint8)).save(image)
+        Image.fromarray(rng.integers(0, 2, (16, 20), dtype=np.uint8)).save(labels)
+        write_label_png(tmp_path / "pseudo" / f"s{index}.png", np.full((16, 20), 255, np.uint8), CATALOG.colors)
+        samples.append(Sample(f"s{index}", 16, 20, image, "", labels, ""))
+    return [
+        TrainingSet("labeled", samples[:2], 3, CATALOG),
+        TrainingSet("unlabeled", samples[2:], 2, CATALOG, tmp_path / "pseudo"),
+    ]
+
+
+def batches(sets: list[TrainingSet], augmentation: AugmentationParams, *, first: int = 0, steps: int = 4, workers: int = 0) -> list[Batch]:
+    crops = Crops(sets, augmentation, scales=(0.5, 2.0), seed=1, round_key="1")
+    return list(load_batches(crops, sets, first_step=first, steps=steps, workers=workers, pin=False))
+
+
+def same(one: list[Batch], other: list[Batch]) -> bool:
+    return len(one) == len(other) and all(
+        torch.equal(a, b)
+        for left, right in zip(one, other, strict=True)
+        for pair, twin in zip(left, right, strict=True)
+        for a, b in zip(pair, twin, strict=True)
+    )
+
+
+def test_a_batch_has_a_part_for_every_set(sets: list[TrainingSet], augmentation: AugmentationParams) -> None:
+    first = batches(sets, augmentation)[0]
+    assert [tuple(images.shape) for images, _ in first] == [(3, 3, 8, 12), (2, 3, 8, 12)]
+    assert [tuple(labels.shape) for _, labels in first] == [(3, 8, 12), (2, 8, 12)]
+
+
+def test_a_later_start_gives_the_same_batches(sets: list[TrainingSet], augmentation: AugmentationParams) -> None:
+    assert same(batches(sets, augmentation, first=2), batches(sets, augmentation)[2:])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_number_of_workers_changes_nothing(sets: list[TrainingSet], augmentation: AugmentationParams, workers: int) -> None:
+    assert same(batches(sets, augmentation, workers=workers), batches(sets, augmentation))
+
+
+def test_an_epoch_visits_every_image_once() -> None:
+    assert sorted(epoch_order(7, 0, "1", "unlabeled", 3).tolist()) == list(range(7))
+    assert epoch_order(7, 0, "1", "unlabeled", 3).tolist() != epoch_order(7, 0, "1", "unlabeled", 4).tolist()
+
+
+def test_pseudo_labels_take_the_place_of_label_files(sets: list[TrainingSet], augmentation: AugmentationParams) -> None:
+    # The samples of the second set do have label files, and they must not be read: every pseudo label is 255.
+    assert all((batch[1][1] == 255).all() for batch in batches(sets, augmentation))
+    assert any((batch[0][1] != 255).any() for batch in batches(sets, augmentation))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_image_is_one_line_that_names_it(
+    sets: list[TrainingSet], augmentation: AugmentationParams, workers: int
+) -> None:
+    damaged = sets[0].samples[1].image
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    with pytest.raises(ValueError, match="replace the damaged file") as caught:
+        batches(sets, augmentation, workers=workers)
+    assert str(damaged) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_set_of_one_image_fills_every_batch(sets: list[TrainingSet], augmentation: AugmentationParams) -> None:
+    one = TrainingSet("unlabeled", sets[1].samples[:1], 4, CATALOG, sets[1].pseudo_labels)
+    assert [len(batch[0][0]) for batch in batches([one], augmentation)] == [4, 4, 4, 4]

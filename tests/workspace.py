@@ -1,0 +1,107 @@
+"""A copy of the project with an experiment small enough to run in a test."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml", "pipeline", "stages", "data/raw/streets")
+
+TINY: Mapping[str, Any] = {
+    "data.labeled_fraction": 0.3,
+    "data.streets.train_images": 10,
+    "data.streets.val_images": 3,
+    "data.streets.height": 32,
+    "data.streets.width": 64,
+    "model.head_width": 8,
+    "augmentation.crop_height": 16,
+    "augmentation.crop_width": 32,
+    "training.checkpoint_every": 2,
+    "training.log_every": 2,
+    "pretrain.steps": 6,
+    "pretrain.batch_size": 2,
+    "student.steps": 4,
+    "student.labeled_batch_size": 2,
+    "student.unlabeled_batch_size": 2,
+    "softmax_store.shard_mib": 0.1,
+    "evaluation.examples": 2,
+    "runtime.threads": 1,
+    "runtime.loader_workers": 0,
+    "runtime.workers": 2,
+}
+
+
+def make_workspace(folder: Path, changes: Mapping[str, Any] = TINY) -> Path:
+    """Copy the project into `folder`, an empty git repository, with `changes` to its parameters."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+    shutil.copy2(ROOT / "data/.gitignore", folder / "data/.gitignore")
+    change_params(folder, changes)
+    git(folder, "init", "--quiet")
+    commit(folder)
+    return folder
+
+
+def change_params(folder: Path, changes: Mapping[str, Any]) -> None:
+    """Set dotted keys in the workspace's params.yaml."""
+    path = folder / "params.yaml"
+    yaml = YAML()
+    tree = yaml.load(path.read_text())
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        node = tree
+        for parent in parents:
+            node = node[parent]
+        node[last] = value
+    with path.open("w") as handle:
+        yaml.dump(tree, handle)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a shell in which this interpreter's folder comes first."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
+    return inherited | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def commit(folder: Path) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", "state")
+
+
+def dvc(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run dvc in the workspace as a user would."""
+    identity = {f"GIT_{role}_{kind}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for kind in ("NAME", "EMAIL")}
+    done = subprocess.run(
+        ["dvc", *arguments], cwd=folder, env=environment() | identity, capture_output=True, text=True, check=False
+    )
+    if check and done.returncode:
+        raise AssertionError(f"dvc {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def stages_run(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the stages that a repro or an experiment executed, in order."""
+    return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage '")]
+
+
+def run_stage(folder: Path, stage: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one stage's command in the workspace, without dvc."""
+    command = [sys.executable, "-m", f"stages.{stage}", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
