@@ -1,0 +1,178 @@
+"""What a user can get wrong ends a stage with one line on stderr, exit code 1 and no half-written out."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.workspace import TINY, change_params, dvc, make_workspace, run_stage
+
+SOLVE = (
+    "solve_thresholds", "--round", "1", "--softmax", "data/rounds/1/softmax.zarr", "--calibrator", "data/rounds/1/calibrator.json",
+    "--priors", "data/prepared/class_priors.json", "--selection", "out/selection.json",
+)  # fmt: skip
+SAMPLE = (
+    "sample_labels", "--round", "1", "--catalog", "data/prepared/catalog.json", "--softmax", "data/rounds/1/softmax.zarr",
+    "--selection", "data/rounds/1/selection.json", "--pseudo-labels", "out/pseudo_labels",
+)  # fmt: skip
+PRETRAIN = (
+    "pretrain", "--catalog", "data/prepared/catalog.json", "--labeled", "data/prepared/labeled.tsv",
+    "--model", "out/model.safetensors", "--curve", "out/curve.tsv",
+)  # fmt: skip
+INFER = (
+    "infer", "--teacher", "data/rounds/0/model.safetensors", "--unlabeled", "data/prepared/unlabeled.tsv", "--softmax", "out/softmax.zarr",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = make_workspace(tmp_path_factory.mktemp("errors") / "clone")
+    dvc(folder, "repro", "sample_labels@1")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def broken(finished: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage; artifacts of DVC are read-only hard links, so they are copied."""
+    folder = tmp_path / "clone"
+    shutil.copytree(finished, folder, ignore=shutil.ignore_patterns("cache"))
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
+    return folder
+
+
+def fails(folder: Path, *command: str, says: str) -> None:
+    done = run_stage(folder, *command)
+    assert done.returncode == 1, done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("stage: ")]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("Error: ")
+    assert says in lines[0]
+    out = folder / "out"
+    assert not out.exists() or list(out.iterdir()) == []
+
+
+def test_a_wrong_parameter(broken: Path) -> None:
+    change_params(broken, {"alpha": 3.0})
+    fails(broken, *SOLVE, says="params.yaml - alpha")
+
+
+def test_an_unknown_round(broken: Path) -> None:
+    command = tuple("9" if part == "1" else part for part in SOLVE)
+    fails(broken, *command, says="found 9")
+
+
+def test_a_missing_softmax_shard(broken: Path) -> None:
+    shard = next((broken / "data/rounds/1/softmax.zarr/confidence/c").rglob("0"))
+    while shard.is_dir():
+        shard = next(shard.iterdir())
+    shard.unlink()
+    fails(broken, *SAMPLE, says="softmax.zarr")
+
+
+def test_a_missing_shard_of_counts(broken: Path) -> None:
+    shutil.rmtree(broken / "data/rounds/1/softmax.zarr/confidence_counts/c/1")
+    fails(broken, *SOLVE, says="confidence_counts")
+
+
+def test_a_bit_flip_in_the_store(broken: Path) -> None:
+    files = [path for path in (broken / "data/rounds/1/softmax.zarr/prediction/c").rglob("*") if path.is_file()]
+    content = bytearray(files[0].read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    files[0].write_bytes(bytes(content))
+    fails(broken, *SAMPLE, says="softmax.zarr")
+
+
+def test_a_store_that_is_none(broken: Path) -> None:
+    shutil.rmtree(broken / "data/rounds/1/softmax.zarr")
+    (broken / "data/rounds/1/softmax.zarr").mkdir()
+    fails(broken, *SOLVE, says="expected a whole softmax store")
+
+
+def test_counts_and_pixels_that_disagree(broken: Path) -> None:
+    text = (broken / "data/rounds/1/selection.json").read_text()
+    selection = broken / "data/rounds/1/selection.json"
+    import json  # noqa: PLC0415 - only here
+
+    tree = json.loads(text)
+    tree["realized_counts"][0] += 1
+    selection.write_text(json.dumps(tree))
+    fails(broken, *SAMPLE, says="pixels by class")
+
+
+def test_a_damaged_teacher(broken: Path) -> None:
+    model = broken / "data/rounds/0/model.safetensors"
+    model.write_bytes(model.read_bytes()[:500])
+    fails(broken, *INFER, says="model.safetensors")
+
+
+def test_a_teacher_of_other_classes(broken: Path) -> None:
+    text = (broken / "data/prepared/catalog.json").read_text().replace('"road"', '"street"')
+    (broken / "data/prepared/catalog.json").write_text(text)
+    command = (
+        "train_student", "--round", "1", "--teacher", "data/rounds/0/model.safetensors", "--catalog", "data/prepared/catalog.json",
+        "--labeled", "data/prepared/labeled.tsv", "--unlabeled", "data/prepared/unlabeled.tsv",
+        "--selection", "data/rounds/1/selection.json", "--pseudo-labels", "data/rounds/1/pseudo_labels",
+        "--model", "out/model.safetensors", "--curve", "out/curve.tsv",
+    )  # fmt: skip
+    fails(broken, *command, says="expected the classes of")
+
+
+def test_a_truncated_training_image(broken: Path) -> None:
+    for image in (broken / "data/prepared/images").glob("train_*"):
+        image.write_bytes(image.read_bytes()[:80])
+    fails(broken, *PRETRAIN, says="replace the damaged file")
+
+
+def test_a_label_outside_the_classes(broken: Path) -> None:
+    for labels in (broken / "data/prepared/labels").glob("train_*"):
+        Image.fromarray(np.full((32, 64), 77, np.uint8)).save(labels)
+    fails(broken, *PRETRAIN, says="found 77")
+
+
+def test_an_empty_list(broken: Path) -> None:
+    lines = (broken / "data/prepared/labeled.tsv").read_text().splitlines()
+    (broken / "data/prepared/labeled.tsv").write_text(lines[0] + "\n")
+    fails(broken, *PRETRAIN, says="found an empty list")
+
+
+def test_a_gpu_that_is_not_there(broken: Path) -> None:
+    change_params(broken, {"runtime.device": "cuda:7"})
+    fails(broken, *INFER, says="runtime.device")
+
+
+def test_a_data_set_that_is_not_there(broken: Path) -> None:
+    change_params(broken, {"data.name": "camvid", "data.root": "data/raw/camvid"})
+    fails(broken, "prepare", "--out", "out/prepared", says="train - expected a folder of CamVid")
+
+
+def test_a_full_disk(broken: Path) -> None:
+    # A limit on the size of a file stands in for a full disk: both end a write with an error of the system.
+    import resource  # noqa: PLC0415 - only here
+    import subprocess  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    from tests.workspace import environment  # noqa: PLC0415
+
+    done = subprocess.run(
+        [sys.executable, "-m", f"stages.{INFER[0]}", *INFER[1:]],
+        cwd=broken, env=environment(), capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),  # noqa: PLW1509 - no threads here
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("Error: ")
+    assert "Traceback" not in done.stderr
+    assert not (broken / "out/softmax.zarr").exists()
+
+
+def test_one_unlabeled_image_is_enough(tmp_path: Path) -> None:
+    changes = {**TINY, "data.streets.train_images": 4, "data.labeled_fraction": 0.7}
+    folder = make_workspace(tmp_path / "clone", changes)
+    dvc(folder, "repro", "evaluate@1")
+    assert len((folder / "data/prepared/unlabeled.txt").read_text().split()) == 1
+    assert len(list((folder / "data/rounds/1/pseudo_labels").iterdir())) == 1

@@ -1,0 +1,170 @@
+"""`dvc repro` and experiments, end to end, on an experiment small enough for a test."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workspace import change_params, commit, dvc, git, make_workspace, stages_run
+
+ROUND_STAGES = ("infer", "calibrate", "solve_thresholds", "sample_labels", "train_student", "evaluate")
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = make_workspace(tmp_path_factory.mktemp("experiment") / "clone")
+    dvc(folder, "repro")
+    commit(folder)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def metrics(folder: Path, key: int) -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads((folder / f"data/rounds/{key}/metrics.json").read_text())
+    return tree
+
+
+def selection(folder: Path, key: int) -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads((folder / f"data/rounds/{key}/selection.json").read_text())
+    return tree
+
+
+def reset(folder: Path) -> None:
+    git(folder, "reset", "--hard", "--quiet")
+    dvc(folder, "checkout", "--quiet")
+
+
+def test_every_artifact_lies_where_the_house_says(experiment: Path) -> None:
+    names = {
+        "prepared/catalog.json", "prepared/labeled.txt", "prepared/unlabeled.txt", "prepared/val.txt", "prepared/class_priors.json",
+        "rounds/0/model.safetensors", "rounds/0/metrics.json", "rounds/0/curve.tsv", "report/index.html",
+    }  # fmt: skip
+    for key in (1, 2):
+        names |= {f"rounds/{key}/{name}" for name in ("softmax.zarr", "calibrator.json", "selection.json", "pseudo_labels")}
+        names |= {f"rounds/{key}/{name}" for name in ("model.safetensors", "metrics.json", "curve.tsv")}
+    assert [name for name in sorted(names) if not (experiment / "data" / name).exists()] == []
+    assert not (experiment / ".scratch").exists() or not any((experiment / ".scratch").rglob("*.*"))
+
+
+def test_a_second_repro_runs_nothing(experiment: Path) -> None:
+    assert stages_run(dvc(experiment, "repro")) == []
+
+
+def test_git_tracks_the_metrics_and_no_artifact(experiment: Path) -> None:
+    tracked = [name for name in git(experiment, "ls-files", "data").split() if not name.startswith("data/raw")]
+    assert tracked == ["data/.gitignore", *(f"data/rounds/{key}/metrics.json" for key in (0, 1, 2))]
+
+
+def test_metrics_say_how_they_were_measured(experiment: Path) -> None:
+    for key in (0, 1, 2):
+        tree = metrics(experiment, key)
+        assert {"mean_iou", "tail_mean_iou", "pixel_accuracy", "iou", "protocol", "tail_classes"} <= set(tree)
+        assert "3 val images of streets" in tree["protocol"]
+    quality = metrics(experiment, 2)["pseudo_labels"]
+    assert {"coverage", "kl", "accuracy", "precision", "recall"} == set(quality)
+    assert quality["coverage"] == pytest.approx(selection(experiment, 2)["realized_ratio"])
+
+
+def test_alpha_runs_again_from_the_thresholds_of_round_one(experiment: Path) -> None:
+    done = dvc(experiment, "exp", "run", "-S", "alpha=0.5")
+    expected = {f"{stage}@{key}" for stage in ROUND_STAGES for key in (1, 2)} - {"infer@1", "calibrate@1", "calibrate@2"}
+    assert set(stages_run(done)) == expected | {"report"}
+    assert selection(experiment, 1)["labeling_ratio"] == 0.5
+    diff = dvc(experiment, "metrics", "diff", "--json")
+    assert "data/rounds/1/metrics.json" in json.loads(diff.stdout)["diff"] if "diff" in json.loads(diff.stdout) else json.loads(diff.stdout)
+    reset(experiment)
+
+
+def test_methods_are_compared_by_the_names_of_their_experiments(experiment: Path) -> None:
+    for method in ("st", "none"):
+        done = dvc(experiment, "exp", "run", "-n", method, "-S", f"method={method}")
+        assert not {"prepare", "pretrain", "infer@1"} & set(stages_run(done))
+        assert selection(experiment, 1)["method"] == method
+        reset(experiment)
+    out = dvc(experiment, "metrics", "diff", "st", "none").stdout
+    assert "pseudo_labels.coverage" in out
+    # A method that was run before costs nothing: its results come out of the run cache.
+    again = dvc(experiment, "exp", "run", "-n", "st-again", "-S", "method=st")
+    assert [stage for stage in stages_run(again) if stage.startswith("train_student")] == []
+    reset(experiment)
+
+
+def test_the_control_labels_nothing_and_trains_as_long(experiment: Path) -> None:
+    dvc(experiment, "exp", "run", "-n", "control", "-S", "method=none")
+    assert selection(experiment, 1)["realized_ratio"] == 0
+    assert metrics(experiment, 1)["pseudo_labels"]["kl"]["value"] is None
+    steps = [line.split("\t")[0] for line in (experiment / "data/rounds/1/curve.tsv").read_text().splitlines()]
+    reset(experiment)
+    assert steps == [line.split("\t")[0] for line in (experiment / "data/rounds/1/curve.tsv").read_text().splitlines()]
+
+
+def test_the_ratio_of_one_round_leaves_the_earlier_ones_alone(experiment: Path) -> None:
+    done = dvc(experiment, "exp", "run", "-S", "rounds.2.alpha=0.7")
+    assert set(stages_run(done)) == {"solve_thresholds@2", "sample_labels@2", "train_student@2", "evaluate@2", "report"}
+    reset(experiment)
+
+
+def test_a_stronger_augmentation_of_one_round_trains_that_round_only(experiment: Path) -> None:
+    done = dvc(experiment, "exp", "run", "-S", "rounds.2.beta_max=0.7")
+    assert set(stages_run(done)) == {"train_student@2", "evaluate@2", "report"}
+    reset(experiment)
+
+
+def test_a_round_can_be_added_and_dropped(experiment: Path) -> None:
+    done = dvc(experiment, "exp", "run", "-S", "+rounds.3={prev: 2, alpha: null, beta_min: 0.0, beta_max: 0.0}")
+    assert {f"{stage}@3" for stage in ROUND_STAGES} <= set(stages_run(done))
+    assert (experiment / "data/rounds/3/metrics.json").exists()
+    reset(experiment)
+    git(experiment, "clean", "-dfq", "data/rounds/3")
+    done = dvc(experiment, "exp", "run", "-S", "~rounds.2")
+    assert set(stages_run(done)) <= {"report"}
+    reset(experiment)
+
+
+def test_one_round_can_be_made_alone(experiment: Path) -> None:
+    change_params(experiment, {"rounds.2.beta_min": 0.3})
+    assert stages_run(dvc(experiment, "repro", "train_student@2")) == ["train_student@2"]
+    reset(experiment)
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ({"seed": 5}, {"prepare", "pretrain", "sample_labels", "train_student", "report"}),
+        ({"model.dropout": 0.3}, {"pretrain", "report"}),
+        ({"training.momentum": 0.8}, {"pretrain", "train_student", "report"}),
+        ({"pretrain.steps": 8}, {"pretrain", "report"}),
+        ({"student.steps": 6}, {"train_student", "report"}),
+        ({"augmentation.rotation": 5.0}, {"pretrain", "train_student", "report"}),
+        ({"inference.flip": True}, {"infer", "evaluate", "evaluate_pretrained", "report"}),
+        ({"softmax_store.floor": 0.001}, {"infer", "report"}),
+        ({"evaluation.tail_share": 0.05}, {"evaluate", "evaluate_pretrained", "report"}),
+        ({"method": "cbst"}, {"solve_thresholds", "report"}),
+        ({"equal_pixels": True}, {"solve_thresholds", "report"}),
+        ({"dars.thin": "ties"}, {"solve_thresholds", "report"}),
+        ({"st_confidence": 0.9}, {"solve_thresholds", "report"}),
+        ({"data.labeled_fraction": 0.5}, {"prepare", "report"}),
+        ({"runtime.threads": 2}, set()),
+        ({"runtime.workers": 1}, set()),
+    ],
+)
+def test_a_changed_parameter_makes_exactly_its_own_stages_stale(experiment: Path, change: dict[str, Any], changed: set[str]) -> None:
+    change_params(experiment, change)
+    status = json.loads(dvc(experiment, "status", "--json").stdout)
+    git(experiment, "checkout", "--quiet", "params.yaml")
+    # The report prints the parameters; its other reasons to run are not what this is about.
+    assert {name.partition("@")[0] for name in status} - {"report"} == changed - {"report"}
+
+
+def test_pseudo_labels_follow_the_selection_pixel_for_pixel(experiment: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    chosen = selection(experiment, 1)
+    counts = np.zeros(256, np.int64)
+    for png in (experiment / "data/rounds/1/pseudo_labels").iterdir():
+        counts += np.bincount(np.asarray(Image.open(png)).ravel(), minlength=256)
+    assert counts[: len(chosen["class_names"])].tolist() == chosen["realized_counts"]

@@ -1,0 +1,156 @@
+"""Work that is killed at any instant goes on where it stopped and ends with the same bytes."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.files import digest
+from tests.workspace import TINY, change_params, dvc, environment, make_workspace, run_stage
+
+# More of these for a long look; each costs a start of Python.
+KILLS = int(os.environ.get("DARS_KILLS", "3"))
+LONGER = {
+    **TINY,
+    "data.streets.train_images": 24,
+    "softmax_store.shard_mib": 0.06,
+    "pretrain.steps": 60,
+    "student.steps": 60,
+    "training.checkpoint_every": 4,
+    "training.log_every": 4,
+    "inference.scales": [0.5, 1.0, 2.0, 3.0],
+}
+PRETRAIN = (
+    "pretrain", "--catalog", "data/prepared/catalog.json", "--labeled", "data/prepared/labeled.tsv",
+    "--model", "out/model.safetensors", "--curve", "out/curve.tsv",
+)  # fmt: skip
+INFER = (
+    "infer", "--teacher", "data/rounds/0/model.safetensors", "--unlabeled", "data/prepared/unlabeled.tsv", "--softmax", "out/softmax.zarr",
+)  # fmt: skip
+STUDENT = (
+    "train_student", "--round", "1", "--teacher", "data/rounds/0/model.safetensors", "--catalog", "data/prepared/catalog.json",
+    "--labeled", "data/prepared/labeled.tsv", "--unlabeled", "data/prepared/unlabeled.tsv",
+    "--selection", "data/rounds/1/selection.json", "--pseudo-labels", "data/rounds/1/pseudo_labels",
+    "--model", "out/model.safetensors", "--curve", "out/curve.tsv",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = make_workspace(tmp_path_factory.mktemp("resume") / "clone", LONGER)
+    dvc(folder, "repro", "sample_labels@1")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(folder: Path, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", f"stages.{command[0]}", *command[1:]],
+        cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+
+def outs(folder: Path) -> dict[str, str]:
+    return {path.name: digest(path) for path in sorted((folder / "out").iterdir())}
+
+
+def clear(folder: Path) -> None:
+    shutil.rmtree(folder / "out", ignore_errors=True)
+
+
+@pytest.mark.parametrize("command", [PRETRAIN, INFER, STUDENT], ids=lambda command: command[0])
+def test_a_killed_stage_ends_with_the_bytes_of_an_undisturbed_one(prepared: Path, command: tuple[str, ...]) -> None:
+    clear(prepared)
+    begun = time.monotonic()
+    assert run_stage(prepared, *command).returncode == 0
+    duration = time.monotonic() - begun
+    expected = outs(prepared)
+    clear(prepared)
+    instants = random.Random(command[0])
+    killed = 0
+    while killed < KILLS:
+        process = start(prepared, command)
+        time.sleep(instants.uniform(0.35, 1.0) * duration)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            killed += 1
+            # Nothing half-written may look finished.
+            assert all(digest(prepared / "out" / name) == expected[name] for name in expected if (prepared / "out" / name).exists())
+        else:
+            # It was quicker than the kill: begin anew.
+            clear(prepared)
+    assert run_stage(prepared, *command).returncode == 0
+    assert outs(prepared) == expected
+    assert not list((prepared / ".scratch").rglob("resume.safetensors"))
+
+
+def test_a_killed_repro_goes_on_where_it_stopped(prepared: Path, tmp_path: Path) -> None:
+    folder = make_workspace(tmp_path / "clone", LONGER | {"pretrain.steps": 400})
+    dvc(folder, "repro", "prepare")
+    process = subprocess.Popen(
+        ["dvc", "repro", "pretrain"], cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not (points := list((folder / ".scratch").rglob("resume.safetensors"))):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = points[0].stat().st_mtime_ns
+    done = dvc(folder, "repro", "pretrain")
+    assert "of 400" in done.stderr
+    assert points[0].parent.parent.name == "pretrain"
+    assert not points[0].exists()
+    assert before
+    first = next(line for line in done.stderr.splitlines() if " of 400" in line)
+    assert int(first.split(": ")[1].split(" ")[0]) > 0, "it began anew"
+
+
+def test_a_changed_parameter_never_takes_up_old_partial_work(prepared: Path) -> None:
+    clear(prepared)
+    process = start(prepared, PRETRAIN)
+    while not (points := list((prepared / ".scratch").rglob("resume.safetensors"))):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    change_params(prepared, {"training.momentum": 0.5})
+    done = run_stage(prepared, *PRETRAIN)
+    change_params(prepared, {"training.momentum": LONGER.get("training.momentum", 0.9)})
+    assert done.returncode == 0
+    assert "pretrain: 0 of 60" in done.stderr.replace("stage:", "pretrain:")
+    assert points[0].exists(), "nobody's partial work is deleted behind their back"
+    shutil.rmtree(points[0].parent)
+
+
+def test_fresh_starts_over(prepared: Path) -> None:
+    clear(prepared)
+    process = start(prepared, PRETRAIN)
+    while not list((prepared / ".scratch").rglob("resume.safetensors")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = run_stage(prepared, *PRETRAIN, "--fresh")
+    assert done.returncode == 0
+    assert " 0 of 60" in done.stderr
+
+
+def test_a_second_run_waits_for_an_orphan_and_takes_its_result(prepared: Path) -> None:
+    clear(prepared)
+    orphan = start(prepared, STUDENT)
+    while not list((prepared / ".scratch").rglob("lock")):
+        assert orphan.poll() is None
+        time.sleep(0.02)
+    second = run_stage(prepared, *STUDENT)
+    assert orphan.wait() == 0
+    assert second.returncode == 0
+    assert f"process {orphan.pid} is still working" in second.stderr
+    assert {"model.safetensors", "curve.tsv"} == set(outs(prepared))
