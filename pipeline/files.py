@@ -1,10 +1,11 @@
 """Files that are whole or absent: atomic writes, content digests, JSON with errors a person can act on."""
 
+import glob
 import hashlib
 import json
 import os
 import shutil
-import uuid
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,25 +17,60 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; move it there, on disk, only when the block ends without an error.
 
     Works for a file and for a directory; an existing `path` is replaced. Read-only hard links that DVC left at `path` are
-    not written through, because the name is replaced and not the content.
+    not written through, because the name is replaced and not the content. What killed processes of this machine left beside
+    `path` is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    host = socket.gethostname()
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}.*.partial"):
+        if not _is_alive(leftover.name.split(".")[-2]):
+            _remove(leftover)
+    partial = path.with_name(f".{path.name}.{host}.{os.getpid()}.partial")
     try:
         yield partial
-        if partial.is_dir():
-            if path.exists():
-                shutil.rmtree(path)
-        else:
+        if partial.is_file():
             with partial.open("rb") as handle:
                 os.fsync(handle.fileno())
-        partial.replace(path)
-    except BaseException:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
-        raise
+        publish(partial, path)
+    finally:
+        _remove(partial)
+
+
+def publish(source: Path, target: Path) -> None:
+    """Move a finished file or directory to `target` in one step, in place of whatever is there.
+
+    From another file system, where nothing moves in one step, it is copied beside `target` first.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.stat().st_dev != target.parent.stat().st_dev:
+        with atomic_path(target) as copy:
+            shutil.copytree(source, copy) if source.is_dir() else shutil.copyfile(source, copy)
+        return
+    if not target.exists() or (source.is_file() and target.is_file()):
+        source.replace(target)
+        return
+    # A folder cannot be replaced in one step. Moved aside and not emptied first, the old one is whole or gone at any instant.
+    aside = target.with_name(f".{target.name}.{socket.gethostname()}.old.{os.getpid()}.partial")
+    target.rename(aside)
+    source.replace(target)
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, PermissionError):
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -203,9 +203,10 @@ class StoreParams(Section):
     """The Zarr store of softmax maps."""
 
     floor: Annotated[float, Field(ge=0.0, lt=0.5)]
-    """Probabilities below it are stored as 0: 1e-3 makes the store several times smaller, and no confidence changes."""
+    """Probabilities below it are stored as 0: 1e-3 makes the store several times smaller, and no confidence changes.
+    Below 1 / number of classes."""
     shard_mib: Annotated[float, Field(gt=0.0)]
-    """Most raw softmax of one shard file, in MiB; a shard holds whole images, one at least."""
+    """Most raw data of one shard file, in MiB; a shard holds whole images, one at least."""
 
 
 class DarsParams(Section):

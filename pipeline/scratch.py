@@ -67,7 +67,10 @@ def open_scratch(
                 if entry.name != "lock":
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         yield Scratch(folder=folder, finished=waited and all(out.exists() for out in outs))
-        shutil.rmtree(folder)
+        # Renamed first: another process may just now be opening the lock, and must not find itself in a vanishing folder.
+        done = folder.with_name(f"{folder.name}.{os.getpid()}.done")
+        folder.rename(done)
+        shutil.rmtree(done, ignore_errors=True)
     finally:
         lock.close()
 
@@ -76,7 +79,8 @@ def _fingerprint(parameters: Mapping[str, object], inputs: Sequence[Path]) -> st
     modules = {
         name: module.__file__
         for name, module in sys.modules.items()
-        if name.partition(".")[0] in {"pipeline", "stages"} and getattr(module, "__file__", None)
+        # A stage run by `python -m` goes by the name of __main__.
+        if name.partition(".")[0] in {"pipeline", "stages", "__main__"} and getattr(module, "__file__", None)
     }
     content = {
         "format": FORMAT,
@@ -90,8 +94,11 @@ def _fingerprint(parameters: Mapping[str, object], inputs: Sequence[Path]) -> st
 def _hold(folder: Path, on_wait: Callable[[str], None]) -> tuple[IO[str], bool]:
     waited = False
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a+")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / "lock").open("a+")
+        except (FileNotFoundError, FileExistsError):
+            continue  # the holder took the folder away in between
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -6,7 +6,7 @@ import click
 
 from pipeline.datasets.images import read_image
 from pipeline.datasets.samples import read_samples
-from pipeline.files import digest
+from pipeline.files import digest, publish
 from pipeline.inference.predict import Predictor
 from pipeline.models.checkpoints import read_model
 from pipeline.runtime import prepare_device
@@ -44,8 +44,7 @@ def main(teacher: Path, unlabeled: Path, softmax: Path, *, fresh: bool) -> None:
         for index in progress(pending, total=len(writer.shards), unit="shard", initial=len(writer.done)):
             rows = writer.shards[index]
             writer.write_shard(index, [predictor.probabilities(read_image(samples[row].image)) for row in rows])
-        softmax.parent.mkdir(parents=True, exist_ok=True)
-        writer.path.replace(softmax)
+        publish(writer.path, softmax)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,9 @@ def test_a_stage_declares_exactly_the_parameters_that_its_script_reads(stage: st
 @pytest.mark.parametrize("stage", BODIES)
 def test_every_path_of_a_command_is_a_declared_dep_or_out_and_the_other_way_round(stage: str) -> None:
     body = BODIES[stage]
-    outs = [next(iter(out)) if isinstance(out, dict) else out for key in ("outs", "metrics", "plots") for out in body.get(key, [])]
+    outs = [
+        next(iter(out)) if isinstance(out, dict) else out for key in ("outs", "metrics", "plots") for out in body.get(key, [])
+    ]
     artifacts = {dep for dep in body["deps"] if dep.startswith("data/")} | set(outs)
     assert set(re.findall(r"data/\S+", body["cmd"])) == artifacts
 

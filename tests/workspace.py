@@ -11,7 +11,17 @@ from typing import Any
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml", "pipeline", "stages", "data/raw/streets")
+COPIED = (
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "params.yaml",
+    "pipeline",
+    "stages",
+    "data/raw/streets",
+)
 
 TINY: Mapping[str, Any] = {
     "data.labeled_fraction": 0.3,

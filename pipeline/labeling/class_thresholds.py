@@ -4,7 +4,9 @@ A threshold is handled as a column of the counts ("bin"), ascending in confidenc
 threshold's; bin B, one past the last, means that no pixel qualifies.
 """
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,12 +123,14 @@ def allocate(total: int, shares: NDArray[np.floating] | NDArray[np.int64]) -> ND
     Returns:
         (C,) int64; a class with share 0 gets 0. Equal remainders go to the lowest class.
     """
-    whole = float(shares.sum())
+    # Fractions: in floating point, the noise of the last digit would decide between equal remainders.
+    weights = [Fraction(share) for share in shares.tolist()]
+    whole = sum(weights)
     if total == 0 or whole == 0:
         return np.zeros(len(shares), np.int64)
-    exact = total * (shares / whole)
-    parts = np.floor(exact).astype(np.int64)
-    missing = total - int(parts.sum())
-    order = np.argsort(-np.where(shares > 0, exact - parts, -1.0), kind="stable")
-    parts[order[:missing]] += 1
-    return parts
+    exact = [total * weight / whole for weight in weights]
+    parts = [math.floor(part) for part in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda index: (parts[index] - exact[index], index))
+    for index in by_remainder[: total - sum(parts)]:
+        parts[index] += 1
+    return np.array(parts, np.int64)

@@ -1,8 +1,9 @@
 """The selection of a round: which pixels qualify, how many are drawn, and what comes of it; `selection.json`."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.files import read_json, write_json
 
@@ -63,9 +64,16 @@ def read_selection(path: Path) -> Selection:
         ValueError: missing, no JSON, or not a selection.
     """
     tree = read_json(path)
-    names = [field.name for field in fields(Selection)]
-    absent = [name for name in names if not isinstance(tree, dict) or name not in tree]
-    if absent:
-        raise ValueError(f"{path} - expected a selection - missing {absent[0]} - run the stage `solve_thresholds`")
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value := tree[name], list) else value for name in names}
-    return Selection(**values)
+    try:
+        selection: Selection = TypeAdapter(Selection).validate_python(tree, strict=False)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{path} - expected a selection - {key}: {first['msg']} - run the stage `solve_thresholds`") from error
+    lengths = {name: len(value) for name, value in vars(selection).items() if isinstance(value, tuple)}
+    if wrong := [name for name, length in lengths.items() if length != len(selection.class_names)]:
+        raise ValueError(
+            f"{path} - expected {wrong[0]} for {len(selection.class_names)} classes - found {lengths[wrong[0]]}"
+            " - run the stage `solve_thresholds`"
+        )
+    return selection

@@ -35,6 +35,7 @@ def solve_class_thresholds(method: str, problem: Problem, *, class_names: Sequen
     if not len(class_names) == len(problem.counts) == len(problem.class_priors):
         raise ValueError(
             f"class priors - expected one for each of {len(problem.counts)} classes - found {len(problem.class_priors)}"
+            f" for {len(class_names)} names"
             " - run the stages `prepare` and `infer`"
         )
     thresholds = METHODS[method](problem)

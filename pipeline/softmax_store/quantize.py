@@ -37,18 +37,26 @@ def quantize(probs: NDArray[np.float32], *, floor: float) -> QuantizedMap:
         floor: probabilities below it become 0; below 1/C no confidence is touched.
 
     Raises:
-        ValueError: a value is not finite or outside [0, 1].
+        ValueError: a value is not finite or outside [0, 1], or a pixel has no probability at all.
     """
     num_classes, height, width = probs.shape
+    lowest, highest = float(probs.min()), float(probs.max())
+    # A softmax in float32 may exceed 1 by rounding; float16 rounds that away. NaN fails every comparison.
+    if not (lowest >= 0.0 and highest <= 1.0 + 1e-5):
+        raise ValueError(
+            f"softmax map - expected finite probabilities in [0, 1] - found {lowest} to {highest} - check the teacher's weights"
+        )
     softmax = probs.astype(np.float16)
-    if floor > 0:
-        softmax[softmax < np.float16(floor)] = 0
-    # Non-negative float16 values order like their bit patterns, and numpy's uint16 maximum is many times faster. Adding 0.0
-    # would turn -0.0 into 0.0; a softmax has none, and any other negative or non-finite value fails the check.
+    # Non-negative float16 values order like their bit patterns, and numpy's uint16 maximum is many times faster.
     bits = softmax.view(np.uint16)
+    bits &= np.uint16(0x7FFF)  # -0.0 is 0.0
+    if floor > 0:
+        bits[bits < np.float16(floor).view(np.uint16)] = 0
     confidence = bits.max(axis=0)
-    if int(confidence.max()) >= NUM_VALUES:
-        raise ValueError("softmax map - expected finite probabilities in [0, 1] - found others - check the teacher's weights")
+    if not int(confidence.min()):
+        raise ValueError(
+            "softmax map - expected probabilities that sum to 1 - found a pixel with none - check the teacher's weights"
+        )
     prediction = bits.argmax(axis=0).astype(np.uint8)
     joint = prediction.ravel().astype(np.int64) * NUM_VALUES + confidence.ravel()
     counts = np.bincount(joint, minlength=num_classes * NUM_VALUES).reshape(num_classes, NUM_VALUES)

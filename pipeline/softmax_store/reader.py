@@ -37,11 +37,15 @@ class SoftmaxStore:
         found = (attributes.pop("format", None), attributes.pop("version", None))
         if found != (FORMAT_NAME, FORMAT_VERSION):
             raise ValueError(f"{path} - expected {FORMAT_NAME} version {FORMAT_VERSION} - found {found} - run the stage `infer`")
-        self.image_ids: tuple[str, ...] = tuple(attributes.pop("image_ids"))
-        self.class_names: tuple[str, ...] = tuple(attributes.pop("class_names"))
+        self.image_ids: tuple[str, ...] = tuple(attributes.pop("image_ids", ()))
+        self.class_names: tuple[str, ...] = tuple(attributes.pop("class_names", ()))
         self.attributes = attributes
+        shapes = self._guard(lambda: [self._array(name).shape[:2] for name in ("softmax", "confidence_counts")])
+        expected = (len(self.image_ids), len(self.class_names))
+        if any(shape != expected for shape in shapes):
+            raise self._damaged("attributes", f"{expected[0]} image ids and {expected[1]} class names for arrays of {shapes[0]}")
         self.sizes: NDArray[np.int64] = self._guard(lambda: np.asarray(self._array("size")[:])).astype(np.int64)
-        if int(self.sizes.min()) < 1:
+        if len(self.sizes) != len(self.image_ids) or int(self.sizes.min()) < 1:
             raise self._damaged("size", "an image that was never written")
 
     @property

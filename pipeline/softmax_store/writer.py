@@ -44,16 +44,23 @@ class SoftmaxStoreWriter:
             sizes: (N,) height and width of each image.
             class_names: (C,).
             floor: probabilities below it are stored as 0.
-            shard_mib: most raw softmax of one shard, in MiB; a shard holds one image at least.
+            shard_mib: most raw data of one array's shard, in MiB; a shard holds one image at least.
             attributes: provenance, written into the store: the teacher's digest, the inference settings.
         """
+        if floor * len(class_names) >= 1:
+            raise ValueError(
+                f"params.yaml - softmax_store.floor - expected less than 1/{len(class_names)}, so that no pixel loses its largest"
+                f" probability - found {floor} - lower it"
+            )
         self.path = folder / "softmax.zarr"
+        self._image_ids = list(image_ids)
         self._done_list = folder / "done.txt"
         self._sizes = list(sizes)
         self._num_classes = len(class_names)
         self._floor = floor
         height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
-        image_bytes = 2 * self._num_classes * height * width
+        # Of small images, the counts are larger than the softmax map.
+        image_bytes = self._num_classes * max(2 * height * width, 4 * NUM_VALUES)
         per_shard = min(max(int(shard_mib * 2**20 // image_bytes), 1), len(image_ids))
         self.shards = [range(start, min(start + per_shard, len(image_ids))) for start in range(0, len(image_ids), per_shard)]
         self.done: set[int] = set()
@@ -61,9 +68,8 @@ class SoftmaxStoreWriter:
         if self._done_list.exists():
             self.done = {int(line) for line in self._done_list.read_text(encoding="utf-8").split("\n")[:-1]}
             write_text(self._done_list, "".join(f"{index}\n" for index in sorted(self.done)))
-            for partial in self.path.rglob("*.partial"):
-                partial.unlink()
             self._group = zarr.open_group(self.path, mode="r+")
+            self._remove_unfinished()
         else:
             self._group = self._create(image_ids, height, width, per_shard, {**attributes, "class_names": list(class_names)})
             write_text(self._done_list, "")
@@ -114,6 +120,8 @@ class SoftmaxStoreWriter:
             ValueError: a map has another shape than the store expects, or values that are no probabilities.
         """
         rows = self.shards[index]
+        if len(maps) != len(rows):
+            raise ValueError(f"softmax shard {index} - expected {len(rows)} maps - found {len(maps)} - give one for each image")
         entries = [self._entry(row, probs) for row, probs in zip(rows, maps, strict=True)]
         where = slice(rows.start, rows.stop)
         for name in ("softmax", "prediction", "confidence"):
@@ -125,14 +133,25 @@ class SoftmaxStoreWriter:
             array[where] = shard
         self._array("confidence_counts")[where] = np.stack([entry.counts for entry in entries])
         self._array("size")[where] = np.array([self._sizes[row] for row in rows], np.int32)
-        for file in (file for name in self._group.array_keys() for file in (self.path / name / "c" / str(index)).rglob("*")):
-            if file.is_file():
-                _sync(file)
+        for file in self._shard_files(index):
+            _sync(file)
         with self._done_list.open("a", encoding="utf-8") as handle:
             handle.write(f"{index}\n")
             handle.flush()
             os.fsync(handle.fileno())
         self.done.add(index)
+
+    def _remove_unfinished(self) -> None:
+        # zarr reads a shard before it writes it anew, and would stumble over what a power cut left of one.
+        for partial in self.path.rglob("*.partial"):
+            partial.unlink()
+        for index in set(range(len(self.shards))) - self.done:
+            for file in self._shard_files(index):
+                file.unlink()
+
+    def _shard_files(self, index: int) -> list[Path]:
+        folders = [self.path / name / "c" / str(index) for name in self._group.array_keys()]
+        return [file for folder in folders for file in folder.rglob("*") if file.is_file()]
 
     def _array(self, name: str) -> zarr.Array[Any]:
         array = self._group[name]
@@ -143,9 +162,12 @@ class SoftmaxStoreWriter:
         expected = (self._num_classes, *self._sizes[row])
         if probs.shape != expected:
             raise ValueError(
-                f"softmax map {row} - expected shape {expected} - found {probs.shape} - match network and image sizes"
+                f"softmax map of {self._image_ids[row]} - expected shape {expected} - found {probs.shape} - match network and image sizes"
             )
-        return quantize(probs, floor=self._floor)
+        try:
+            return quantize(probs, floor=self._floor)
+        except ValueError as error:
+            raise ValueError(f"{self._image_ids[row]} - {error}") from error
 
 
 def _sync(file: Path) -> None:

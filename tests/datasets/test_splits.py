@@ -77,7 +77,9 @@ def test_labeling_every_image_leaves_nothing_to_learn_from_and_is_refused(tmp_pa
         build_split(SOURCE, data(labeled_list=str(tmp_path / "all.txt")), seed=0)
 
 
-@pytest.mark.parametrize(("text", "found"), [("", "found none"), ("nobody\n", "nobody"), ("t01\nt01\n", "twice"), ("../x\n", "x")])
+@pytest.mark.parametrize(
+    ("text", "found"), [("", "found none"), ("nobody\n", "nobody"), ("t01\nt01\n", "twice"), ("../x\n", "x")]
+)
 def test_a_wrong_list_is_one_line(tmp_path: Path, text: str, found: str) -> None:
     (tmp_path / "list.txt").write_text(text)
     with pytest.raises(ValueError, match=found) as caught:

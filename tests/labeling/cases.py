@@ -27,7 +27,8 @@ def quantized(maps: Maps) -> list[QuantizedMap]:
 
 
 def add_counts(images: Sequence[QuantizedMap]) -> NDArray[np.int64]:
-    return np.stack([image.counts for image in images]).astype(np.int64).sum(axis=0)
+    total: NDArray[np.int64] = np.stack([image.counts for image in images]).astype(np.int64).sum(axis=0)
+    return total
 
 
 def solve(

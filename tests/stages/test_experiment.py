@@ -74,7 +74,11 @@ def test_alpha_runs_again_from_the_thresholds_of_round_one(experiment: Path) -> 
     assert set(stages_run(done)) == expected | {"report"}
     assert selection(experiment, 1)["labeling_ratio"] == 0.5
     diff = dvc(experiment, "metrics", "diff", "--json")
-    assert "data/rounds/1/metrics.json" in json.loads(diff.stdout)["diff"] if "diff" in json.loads(diff.stdout) else json.loads(diff.stdout)
+    assert (
+        "data/rounds/1/metrics.json" in json.loads(diff.stdout)["diff"]
+        if "diff" in json.loads(diff.stdout)
+        else json.loads(diff.stdout)
+    )
     reset(experiment)
 
 
@@ -151,7 +155,9 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
         ({"runtime.workers": 1}, set()),
     ],
 )
-def test_a_changed_parameter_makes_exactly_its_own_stages_stale(experiment: Path, change: dict[str, Any], changed: set[str]) -> None:
+def test_a_changed_parameter_makes_exactly_its_own_stages_stale(
+    experiment: Path, change: dict[str, Any], changed: set[str]
+) -> None:
     change_params(experiment, change)
     status = json.loads(dvc(experiment, "status", "--json").stdout)
     git(experiment, "checkout", "--quiet", "params.yaml")

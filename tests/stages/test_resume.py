@@ -83,7 +83,9 @@ def test_a_killed_stage_ends_with_the_bytes_of_an_undisturbed_one(prepared: Path
             process.wait()
             killed += 1
             # Nothing half-written may look finished.
-            assert all(digest(prepared / "out" / name) == expected[name] for name in expected if (prepared / "out" / name).exists())
+            assert all(
+                digest(prepared / "out" / name) == expected[name] for name in expected if (prepared / "out" / name).exists()
+            )
         else:
             # It was quicker than the kill: begin anew.
             clear(prepared)
@@ -96,7 +98,12 @@ def test_a_killed_repro_goes_on_where_it_stopped(prepared: Path, tmp_path: Path)
     folder = make_workspace(tmp_path / "clone", LONGER | {"pretrain.steps": 400})
     dvc(folder, "repro", "prepare")
     process = subprocess.Popen(
-        ["dvc", "repro", "pretrain"], cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ["dvc", "repro", "pretrain"],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     while not (points := list((folder / ".scratch").rglob("resume.safetensors"))):
         assert process.poll() is None

@@ -37,7 +37,9 @@ def sets(tmp_path: Path) -> list[TrainingSet]:
     ]
 
 
-def batches(sets: list[TrainingSet], augmentation: AugmentationParams, *, first: int = 0, steps: int = 4, workers: int = 0) -> list[Batch]:
+def batches(
+    sets: list[TrainingSet], augmentation: AugmentationParams, *, first: int = 0, steps: int = 4, workers: int = 0
+) -> list[Batch]:
     crops = Crops(sets, augmentation, scales=(0.5, 2.0), seed=1, round_key="1")
     return list(load_batches(crops, sets, first_step=first, steps=steps, workers=workers, pin=False))
 

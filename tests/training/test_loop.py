@@ -34,11 +34,19 @@ def batches(parts: int, steps: int) -> object:
     return from_step
 
 
-def run(folder: Path, *, stop: int | None = None, parts: int = 2, steps: int = 10, params: TrainingParams = TRAINING) -> tuple[PSPNet, list[Row]]:
+def run(
+    folder: Path, *, stop: int | None = None, parts: int = 2, steps: int = 10, params: TrainingParams = TRAINING
+) -> tuple[PSPNet, list[Row]]:
     trained, curve = network(), list[Row]()
     course = Course(steps=steps, seed=3, round_key="1")
     for done in train(
-        trained, batches(parts, steps), course, params, folder=folder, device=torch.device("cpu"), curve=curve  # type: ignore[arg-type]
+        trained,
+        batches(parts, steps),
+        course,
+        params,
+        folder=folder,
+        device=torch.device("cpu"),
+        curve=curve,  # type: ignore[arg-type]
     ):
         if done == stop:
             break
@@ -107,7 +115,9 @@ def test_the_losses_of_both_parts_add_up_with_equal_weight(tmp_path: Path) -> No
         generator = torch.Generator().manual_seed(0)
         crop = (torch.randn(2, 3, 16, 24, generator=generator), torch.randint(0, 3, (2, 16, 24), generator=generator))
         course = Course(steps=1, seed=0, round_key="1")
-        list(train(trained, lambda _: iter([[crop] * parts]), course, params, folder=folder, device=torch.device("cpu"), curve=[]))
+        list(
+            train(trained, lambda _: iter([[crop] * parts]), course, params, folder=folder, device=torch.device("cpu"), curve=[])
+        )
         return before, trained.head[-1].weight.detach()
 
     before, once = step(1, tmp_path / "one")

@@ -1,0 +1,79 @@
+"""One experiment: its data set and its rounds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.datasets.catalog import Catalog, read_catalog
+from pipeline.datasets.class_frequencies import Shares, read_priors
+from pipeline.datasets.samples import Sample, read_samples
+from pipeline.evaluation.segmentation import tail_classes
+from pipeline.params import EvaluationParams
+from pipeline.report.rounds import Round, read_rounds
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What the page is about.
+
+    Attributes:
+        catalog: of the data set.
+        class_priors: (C,) float64, shares of the labeled pixels.
+        tail: (C,) whether a class is a tail class.
+        num_labeled: labeled images.
+        unlabeled: unlabeled samples, as training sees them.
+        truth: those whose labels are known, by image id; only to look at.
+        val: validation samples.
+        rounds: in numerical order, round 0 first.
+    """
+
+    catalog: Catalog
+    class_priors: Shares
+    tail: tuple[bool, ...]
+    num_labeled: int
+    unlabeled: Sequence[Sample]
+    truth: Mapping[str, Sample]
+    val: Sequence[Sample]
+    rounds: tuple[Round, ...]
+
+    @property
+    def first(self) -> Round:
+        """Round 0."""
+        return self.rounds[0]
+
+    @property
+    def last(self) -> Round:
+        """The round with the highest number; round 0 where there is no other."""
+        return self.rounds[-1]
+
+    @property
+    def students(self) -> tuple[Round, ...]:
+        """All rounds but round 0."""
+        return self.rounds[1:]
+
+
+def read_experiment(prepared: Path, rounds: Path, keys: Sequence[str], evaluation: EvaluationParams) -> Experiment:
+    """Read what the stages left on disk.
+
+    Args:
+        prepared: folder that `prepare` wrote.
+        rounds: folder with a folder per round.
+        keys: of the rounds besides round 0.
+        evaluation: says which classes are tail classes.
+
+    Raises:
+        ValueError: a file is missing or malformed.
+    """
+    catalog = read_catalog(prepared / "catalog.json")
+    priors = read_priors(prepared / "class_priors.json", catalog.class_names)
+    known = read_samples(prepared / "unlabeled_truth.tsv", labels=True, may_be_empty=True)
+    return Experiment(
+        catalog=catalog,
+        class_priors=priors,
+        tail=tuple(bool(rare) for rare in tail_classes(catalog.class_names, priors, evaluation)),
+        num_labeled=len(read_samples(prepared / "labeled.tsv", labels=True)),
+        unlabeled=read_samples(prepared / "unlabeled.tsv", labels=False),
+        truth={sample.image_id: sample for sample in known},
+        val=read_samples(prepared / "val.tsv", labels=True),
+        rounds=read_rounds(rounds, ["0", *keys], catalog.class_names),
+    )

@@ -1,0 +1,69 @@
+"""The page."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.report.experiment import Experiment
+from pipeline.report.figures import class_distributions, class_iou, training_curves
+from pipeline.report.pictures import NO_LABEL_COLOR, pseudo_label_rows, validation_rows
+from pipeline.report.summary import facts, summary, tiles
+from pipeline.report.tables import css_color, iou_table, rounds_table, selection_table
+
+
+def build_page(experiment: Experiment, settings: Mapping[str, Any], *, pictures: int) -> str:
+    """Build the page as HTML that loads nothing.
+
+    Args:
+        experiment: as read.
+        settings: the parameters to print, nested by section.
+        pictures: rows of unlabeled images to show at most.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    catalog = experiment.catalog
+    sections = {name: value for name, value in settings.items() if isinstance(value, Mapping)}
+    experiment_wide = {name: value for name, value in settings.items() if name not in sections}
+    return environment.get_template("page.html.j2").render(
+        title=f"{'Control' if settings['method'] == 'none' else settings['method'].upper()} on {catalog.name}",
+        method=settings["method"],
+        facts=facts(experiment, settings),
+        tiles=tiles(experiment),
+        summary=summary(experiment),
+        rounds=rounds_table(experiment),
+        iou=iou_table(experiment),
+        selections=[(one.label, selection_table(experiment, one)) for one in experiment.students],
+        distributions=class_distributions(experiment),
+        curves=training_curves(experiment),
+        class_iou=class_iou(experiment),
+        legend=[
+            *zip(catalog.class_names, map(css_color, catalog.colors), strict=True),
+            ("no label, or ignored", css_color(NO_LABEL_COLOR)),
+        ],
+        validation=validation_rows(experiment),
+        pseudo_labels=pseudo_label_rows(experiment, pictures),
+        settings=[(name, describe_setting(value)) for name, value in {"experiment": experiment_wide, **sections}.items()],
+    )
+
+
+def describe_setting(value: object) -> str:
+    """Spell a parameter, or a section of them one to a line, as `params.yaml` does."""
+    if not isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False)
+    lines = []
+    for name, inner in value.items():
+        text = describe_setting(inner)
+        if isinstance(inner, Mapping):
+            lines += [f"{name}:", *(f"  {line}" for line in text.splitlines())]
+        else:
+            lines.append(f"{name}: {text}")
+    return "\n".join(lines)

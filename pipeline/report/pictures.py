@@ -1,0 +1,134 @@
+"""Rows of pictures: an image, its true labels, and what each round made of it."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
+from pipeline.datasets.images import read_image, read_label_png, read_labels
+from pipeline.datasets.samples import Sample
+from pipeline.report.experiment import Experiment
+
+NO_LABEL_COLOR = (224, 224, 224)
+"""Of pixels without a label; as `write_label_png` paints them."""
+LONGEST_SIDE = 480
+"""Pixels; larger pictures are reduced, or a page of Cityscapes would weigh a hundred megabytes."""
+LOSSLESS_SIDE = 256
+"""Pixels; larger photographs become JPEG, smaller ones are scaled up by the browser and show what JPEG does to them."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture inside the page: a data URI, its text alternative, what stands below it."""
+
+    source: str
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """The pictures of one image."""
+
+    image_id: str
+    pictures: tuple[Picture, ...]
+
+
+def data_uri(media_type: str, content: bytes) -> str:
+    """Spell a file as a URI that needs no file."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def validation_rows(experiment: Experiment) -> list[PictureRow]:
+    """Show the validation images of which every round kept a prediction: image, true labels, predictions."""
+    rows = []
+    for sample in experiment.val:
+        files = [(one.label, one.folder / "examples" / f"{sample.image_id}.png") for one in experiment.rounds]
+        if all(path.is_file() for _, path in files):
+            pictures = [
+                _image(sample),
+                _truth(sample, experiment.catalog),
+                *_labels(sample, files, experiment.catalog, "prediction"),
+            ]
+            rows.append(PictureRow(sample.image_id, tuple(pictures)))
+    return rows
+
+
+def pseudo_label_rows(experiment: Experiment, number: int) -> list[PictureRow]:
+    """Show unlabeled images: image, pseudo labels of every round, true labels where they are known.
+
+    Args:
+        experiment: as read; without a round that labels, there is nothing to show.
+        number: rows at most, spread evenly over the list, because neighbors are often frames of one video.
+    """
+    labeling = [one for one in experiment.students if one.selection and sum(one.selection.realized_counts)]
+    if not labeling:
+        return []
+    rows = []
+    for sample in _spread(experiment.unlabeled, number):
+        files = [(one.label, one.folder / "pseudo_labels" / f"{sample.image_id}.png") for one in labeling]
+        known = experiment.truth.get(sample.image_id)
+        truth = [_truth(known, experiment.catalog)] if known else []
+        pictures = [_image(sample), *_labels(sample, files, experiment.catalog, "pseudo labels"), *truth]
+        rows.append(PictureRow(sample.image_id, tuple(pictures)))
+    return rows
+
+
+def _spread(samples: Sequence[Sample], number: int) -> list[Sample]:
+    shown = min(number, len(samples))
+    return [samples[index * len(samples) // shown] for index in range(shown)]
+
+
+def _image(sample: Sample) -> Picture:
+    picture = Image.fromarray(read_image(sample.image))
+    size = _reduced(picture.size)
+    if size != picture.size:
+        picture = picture.resize(size, Image.Resampling.BOX)
+    content = io.BytesIO()
+    if max(picture.size) > LOSSLESS_SIDE:
+        picture.save(content, format="JPEG", quality=85)
+        source = data_uri("image/jpeg", content.getvalue())
+    else:
+        picture.save(content, format="PNG", optimize=True)
+        source = data_uri("image/png", content.getvalue())
+    return Picture(source, alt=f"{sample.image_id}: image", caption="image")
+
+
+def _truth(sample: Sample, catalog: Catalog) -> Picture:
+    assert sample.labels is not None, "a sample with true labels has a label file"
+    labels = read_labels(sample.labels, catalog, size=sample.size)
+    return Picture(_painted(labels, catalog), alt=f"{sample.image_id}: true labels", caption="true labels")
+
+
+def _labels(sample: Sample, files: Sequence[tuple[str, Path]], catalog: Catalog, what: str) -> list[Picture]:
+    pictures = []
+    for label, path in files:
+        labels = read_label_png(path, num_classes=catalog.num_classes, size=sample.size)
+        source = _painted(labels, catalog)
+        pictures.append(Picture(source, alt=f"{sample.image_id}: {what} of {label.lower()}", caption=f"{what}, {label.lower()}"))
+    return pictures
+
+
+def _painted(labels: NDArray[np.uint8], catalog: Catalog) -> str:
+    picture = Image.fromarray(labels)
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: catalog.num_classes] = catalog.colors
+    palette[IGNORE_INDEX] = NO_LABEL_COLOR
+    picture.putpalette(palette.tobytes())
+    size = _reduced(picture.size)
+    content = io.BytesIO()
+    (picture if size == picture.size else picture.resize(size, Image.Resampling.NEAREST)).save(
+        content, format="PNG", optimize=True
+    )
+    return data_uri("image/png", content.getvalue())
+
+
+def _reduced(size: tuple[int, int]) -> tuple[int, int]:
+    factor = min(1.0, LONGEST_SIDE / max(size))
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))

@@ -1,0 +1,122 @@
+"""What the experiment is and what came of it, in words that are computed from its figures and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.report.experiment import Experiment
+from pipeline.report.numerals import NONE, count, difference, percent, points, tone
+from pipeline.report.rounds import Round
+
+METHODS = {
+    "none": "no pseudo labels: every round goes on with the labeled images alone (the control)",
+    "st": "self-training with one confidence threshold for all classes",
+    "cbst": "class-balanced self-training: the same share of every predicted class",
+    "da": "distribution alignment: class thresholds that aim at the labeled set's class shares",
+    "dars": "distribution alignment and random sampling",
+}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of the head: what, and its value."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure in large type; `tone` is `up`, `down` or ""."""
+
+    name: str
+    value: str
+    note: str
+    tone: str = ""
+
+
+def facts(experiment: Experiment, settings: Mapping[str, Any]) -> list[Fact]:
+    """Say what this experiment is.
+
+    Args:
+        experiment: as read.
+        settings: the parameters to print; `method`, `st_confidence`, `equal_pixels` and `seed` among them.
+    """
+    images = ((experiment.num_labeled, "labeled"), (len(experiment.unlabeled), "unlabeled"), (len(experiment.val), "validation"))
+    protocols = dict.fromkeys(one.scores.protocol for one in experiment.rounds)
+    return [
+        Fact("Data set", f"{experiment.catalog.name}, {experiment.catalog.num_classes} classes"),
+        Fact("Images", ", ".join(f"{count(number)} {name}" for number, name in images)),
+        Fact("Method", f"{settings['method']}: {METHODS[settings['method']]}"),
+        Fact("Labeling ratio", _ratios(experiment, settings)),
+        Fact("Equal pixels", "yes" if settings["equal_pixels"] else "no"),
+        Fact("Seed", str(settings["seed"])),
+        Fact("Protocol", "; ".join(protocols)),
+    ]
+
+
+def tiles(experiment: Experiment) -> list[Tile]:
+    """Pick the figures that a reader looks for first."""
+    first, last = experiment.first.scores, experiment.last.scores
+    shown = []
+    for name, after, before in (
+        ("mIoU", last.mean_iou, first.mean_iou),
+        ("tail mIoU", last.tail_mean_iou, first.tail_mean_iou),
+    ):
+        gain = points(difference(after, before))
+        note = "round 0" if not experiment.students else "" if gain == NONE else f"{gain} points since round 0"
+        shown.append(Tile(name, NONE if after is None else f"{percent(after, 1)} %", note, tone(gain)))
+    if quality := experiment.last.pseudo_labels:
+        accuracy = "no true labels known" if quality.accuracy is None else f"{percent(quality.accuracy, 1)} % of them right"
+        note = accuracy if quality.coverage else "no pixel"
+        shown.append(Tile("pseudo-labeled", f"{percent(quality.coverage, 1)} %", note))
+    return shown
+
+
+def summary(experiment: Experiment) -> list[str]:
+    """Say what came of it, in sentences."""
+    if not experiment.students:
+        return ["There is no round of self-training to compare round 0 with."]
+    first, last = experiment.first, experiment.last
+    sentences = [
+        f"From round 0 to round {last.key}, {_change('mIoU', last.scores.mean_iou, first.scores.mean_iou)}"
+        f" and {_change('tail mIoU', last.scores.tail_mean_iou, first.scores.tail_mean_iou)}."
+    ]
+    gains = [gain for pair in zip(last.scores.iou, first.scores.iou, strict=True) if (gain := difference(*pair)) is not None]
+    better, worse = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
+    sentences.append(f"Of {len(gains)} classes, {better} gained and {worse} lost IoU.")
+    scored = [(one.scores.mean_iou, one) for one in experiment.rounds if one.scores.mean_iou is not None]
+    best = max(scored, key=lambda pair: pair[0], default=(None, last))
+    if best[0] is not None and best[1].scores.mean_iou != last.scores.mean_iou:
+        sentences.append(f"The best mIoU, {percent(best[0])} %, is that of round {best[1].key}.")
+    return [*sentences, *_shortfall(last)]
+
+
+def _ratios(experiment: Experiment, settings: Mapping[str, Any]) -> str:
+    if settings["method"] == "none":
+        return "not used"
+    if settings["method"] == "st" and settings["st_confidence"] is not None and not settings["equal_pixels"]:
+        return f"not used: every confidence from {settings['st_confidence']:g} on is kept"
+    ratios = [f"{one.selection.labeling_ratio:g} in round {one.key}" for one in experiment.students if one.selection]
+    return ", ".join(ratios) or "no round of self-training"
+
+
+def _change(name: str, after: float | None, before: float | None) -> str:
+    gain = difference(after, before)
+    if gain is None:
+        return f"{name} is not defined in both"
+    text = points(gain)
+    verb = {"up": "rose", "down": "fell"}.get(tone(text), "did not change")
+    by = f" by {text[1:]} points" if tone(text) else ""
+    return f"{name} {verb}{by} ({percent(before)} % to {percent(after)} %)"
+
+
+def _shortfall(one: Round) -> list[str]:
+    if one.selection is None or not (short := sum(one.selection.shortfalls)):
+        return []
+    classes = sum(pixels > 0 for pixels in one.selection.shortfalls)
+    share = percent(short / sum(one.selection.targets), 1)
+    return [
+        f"Round {one.key} could not fill the targets of {classes} {'class' if classes == 1 else 'classes'}:"
+        f" {count(short)} pixels are missing, {share} % of all targets."
+    ]

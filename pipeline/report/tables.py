@@ -1,0 +1,173 @@
+"""The page's tables: text by cell, and what a cell looks like; the template turns them into HTML."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pipeline.evaluation.distribution import describe_kl
+from pipeline.labeling.selection import Selection
+from pipeline.report.experiment import Experiment
+from pipeline.report.numerals import NONE, count, difference, nats, percent, points, tone
+from pipeline.report.rounds import PseudoLabels, Round, read_divergence
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell.
+
+    Attributes:
+        text: as read.
+        color: CSS color of a swatch before the text, or "".
+        tag: a word in small type behind the text, or "".
+        tone: `up`, `down`, `warn`, `strong` or "".
+    """
+
+    text: str
+    color: str = ""
+    tag: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row; its first cell heads it. `rule` draws a line above; `title` explains the row's head."""
+
+    cells: tuple[Cell, ...]
+    rule: bool = False
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a heading row and a caption that says the units."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def css_color(color: tuple[int, int, int]) -> str:
+    """Spell an RGB triple in CSS."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def rounds_table(experiment: Experiment) -> Table:
+    """Compare the rounds: what the network scores, and what its pseudo labels are like."""
+    first, last = experiment.first, experiment.last
+
+    def score(name: str, title: str, value: Callable[[Round], float | None]) -> Row:
+        gain = _gain(difference(value(last), value(first)))
+        return Row((Cell(name), *(Cell(percent(value(one)), tone="strong") for one in experiment.rounds), gain), title=title)
+
+    def selected(name: str, title: str, text: Callable[[Selection], str], *, rule: bool = False) -> Row:
+        texts = (NONE if one.selection is None else text(one.selection) for one in experiment.rounds)
+        return Row((Cell(name), *map(Cell, texts), Cell("")), title=title, rule=rule)
+
+    def measured(name: str, title: str, text: Callable[[PseudoLabels], str]) -> Row:
+        texts = (NONE if one.pseudo_labels is None else text(one.pseudo_labels) for one in experiment.rounds)
+        return Row((Cell(name), *map(Cell, texts), Cell("")), title=title)
+
+    rows = [
+        score("mIoU", "mean over the classes that occur", lambda one: one.scores.mean_iou),
+        score("tail mIoU", "mean over the tail classes", lambda one: one.scores.tail_mean_iou),
+        score("pixel accuracy", "right over all pixels with a class", lambda one: one.scores.pixel_accuracy),
+    ]
+    if experiment.students:
+        rows += [
+            selected("alpha asked", "pixels to label over all unlabeled pixels", _asked, rule=True),
+            measured("coverage", "alpha realized: pixels labeled", lambda one: percent(one.coverage)),
+            selected("alpha max", "largest ratio that alignment serves without shortfall", lambda one: percent(one.alpha_max)),
+            selected("shortfall, pixels", "targets that too few predicted pixels can meet", _shortfall),
+            selected("KL of the predictions, nats", "from the labeled set's classes to all predicted pixels", _predicted_kl),
+            measured("KL of the pseudo labels, nats", "from the labeled set's classes to them", lambda one: nats(one.kl)),
+            measured("pseudo-label accuracy", "where true labels exist", lambda one: percent(one.accuracy)),
+        ]
+    caption = "Percent, unless a row says otherwise; gain in percentage points from the first round to the last."
+    return Table(caption, ("", *(one.label for one in experiment.rounds), "Gain"), tuple(rows))
+
+
+def iou_table(experiment: Experiment) -> Table:
+    """Compare the rounds class by class."""
+    rows = []
+    for index, cell in enumerate(_class_cells(experiment)):
+        values = [one.scores.iou[index] for one in experiment.rounds]
+        share = Cell(percent(float(experiment.class_priors[index])))
+        rows.append(Row((cell, share, *(Cell(percent(value)) for value in values), _gain(difference(values[-1], values[0])))))
+    for name, means in (
+        ("mean", [one.scores.mean_iou for one in experiment.rounds]),
+        ("mean of tail classes", [one.scores.tail_mean_iou for one in experiment.rounds]),
+    ):
+        cells = (Cell(name), Cell(""), *(Cell(percent(value), tone="strong") for value in means))
+        rows.append(Row((*cells, _gain(difference(means[-1], means[0]))), rule=name == "mean"))
+    head = ("Class", "Labeled pixels", *(one.label for one in experiment.rounds), "Gain")
+    caption = "IoU on the validation images and share of the labeled pixels, in percent; gain in percentage points."
+    return Table(caption, head, tuple(rows))
+
+
+def selection_table(experiment: Experiment, one: Round) -> Table:
+    """Show what a round k >= 1 selected, class by class."""
+    chosen, quality = one.selection, one.pseudo_labels
+    assert chosen is not None
+    assert quality is not None
+    rows = []
+    for index, cell in enumerate(_class_cells(experiment)):
+        threshold = chosen.class_thresholds[index]
+        short = chosen.shortfalls[index]
+        rows.append(
+            Row(
+                (
+                    cell,
+                    Cell(count(chosen.predicted_counts[index])),
+                    Cell(NONE if threshold is None else f"{threshold:.4f}"),
+                    Cell(count(chosen.qualifying_counts[index])),
+                    Cell(percent(chosen.sampling_rates[index], 1) if chosen.qualifying_counts[index] else NONE),
+                    Cell(count(chosen.targets[index])),
+                    Cell(count(chosen.realized_counts[index])),
+                    Cell(count(short), tone="warn" if short else ""),
+                    Cell(percent(quality.precision[index], 1)),
+                    Cell(percent(quality.recall[index], 1)),
+                )
+            )
+        )
+    rows.append(_totals(chosen, quality))
+    head = ("Class", "Predicted", "Threshold", "Qualify", "Rate", "Target", "Labeled", "Shortfall", "Precision", "Recall")
+    caption = "Pixels of all unlabeled images; rate, precision and recall in percent, the last two where true labels exist."
+    return Table(caption, head, tuple(rows))
+
+
+def _totals(chosen: Selection, quality: PseudoLabels) -> Row:
+    def total(counts: Iterable[int]) -> Cell:
+        return Cell(count(sum(counts)), tone="strong")
+
+    qualifying = sum(chosen.qualifying_counts)
+    rate = percent(sum(chosen.realized_counts) / qualifying, 1) if qualifying else NONE
+    cells = (
+        Cell("all"), total(chosen.predicted_counts), Cell(""), total(chosen.qualifying_counts), Cell(rate, tone="strong"),
+        total(chosen.targets), total(chosen.realized_counts), total(chosen.shortfalls),
+        Cell(percent(quality.accuracy, 1), tone="strong"), Cell(""),
+    )  # fmt: skip
+    return Row(cells, rule=True)
+
+
+def _class_cells(experiment: Experiment) -> list[Cell]:
+    catalog = experiment.catalog
+    return [
+        Cell(name, color=css_color(color), tag="tail" if rare else "")
+        for name, color, rare in zip(catalog.class_names, catalog.colors, experiment.tail, strict=True)
+    ]
+
+
+def _gain(value: float | None) -> Cell:
+    text = points(value)
+    return Cell(text, tone=tone(text))
+
+
+def _asked(chosen: Selection) -> str:
+    return NONE if chosen.method == "none" else percent(chosen.labeling_ratio)
+
+
+def _shortfall(chosen: Selection) -> str:
+    return count(sum(chosen.shortfalls))
+
+
+def _predicted_kl(chosen: Selection) -> str:
+    return nats(read_divergence(describe_kl(chosen.class_priors, chosen.predicted_counts)))

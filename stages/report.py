@@ -1,0 +1,36 @@
+"""Stage `report`: one page about the experiment, for a person to read."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.files import atomic_path
+from pipeline.report.experiment import read_experiment
+from pipeline.report.page import build_page
+from stages.door import EXISTING, NEW, load_params, one_line_errors
+
+
+@click.command()
+@click.option("--prepared", type=EXISTING, required=True, help="Folder that `prepare` wrote.")
+@click.option("--rounds", type=EXISTING, required=True, help="Folder with a folder per round.")
+@click.option("--out", type=NEW, required=True, help="Folder to write index.html to.")
+@one_line_errors
+def main(prepared: Path, rounds: Path, out: Path) -> None:
+    """Write the report; a browser needs no network to show it."""
+    params = load_params()
+    settings = params.model_dump(
+        mode="json",
+        include={
+            "seed", "method", "alpha", "equal_pixels", "st_confidence", "dars", "calibration", "rounds", "data", "model",
+            "augmentation", "training", "pretrain", "student", "inference", "softmax_store", "evaluation",
+        },
+    )  # fmt: skip
+    experiment = read_experiment(prepared, rounds, list(params.rounds), params.evaluation)
+    page = build_page(experiment, settings, pictures=params.evaluation.examples)
+    with atomic_path(out) as folder:
+        folder.mkdir()
+        (folder / "index.html").write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

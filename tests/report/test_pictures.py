@@ -1,0 +1,81 @@
+import base64
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.datasets.images import read_label_png
+from pipeline.report.figures import class_distributions, class_iou, training_curves
+from pipeline.report.pictures import LONGEST_SIDE, NO_LABEL_COLOR, Picture, pseudo_label_rows, validation_rows
+from tests.report.cases import Case, read_case
+
+
+def decode(picture: Picture) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(picture.source.partition(",")[2])))
+
+
+def test_a_validation_row_holds_image_truth_and_every_round(tmp_path: Path) -> None:
+    rows = validation_rows(read_case(tmp_path, Case()))
+    assert [row.image_id for row in rows] == ["val_0", "val_1"]
+    assert [picture.caption for picture in rows[0].pictures] == [
+        "image", "true labels", "prediction, round 0", "prediction, round 1", "prediction, round 2",
+    ]  # fmt: skip
+    assert [decode(picture).size for picture in rows[1].pictures] == [(6, 12)] * 5
+
+
+def test_an_image_that_a_round_has_no_prediction_of_is_left_out(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    (experiment.last.folder / "examples/val_0.png").unlink()
+    assert [row.image_id for row in validation_rows(experiment)] == ["val_1"]
+
+
+def test_true_labels_of_unlabeled_images_are_shown_where_they_are_known(tmp_path: Path) -> None:
+    rows = pseudo_label_rows(read_case(tmp_path, Case()), 3)
+    assert ["true labels" in [picture.caption for picture in row.pictures] for row in rows] == [True, True, False]
+
+
+@pytest.mark.parametrize(("number", "shown"), [(0, []), (1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (9, [0, 1, 2])])
+def test_unlabeled_images_are_spread_over_the_list(number: int, shown: list[int], tmp_path: Path) -> None:
+    rows = pseudo_label_rows(read_case(tmp_path, Case()), number)
+    assert [row.image_id for row in rows] == [f"unlabeled_{index}" for index in shown]
+
+
+def test_pictures_show_the_palette_of_the_catalog(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    catalog = experiment.catalog
+    labels = read_label_png(
+        experiment.last.folder / "pseudo_labels/unlabeled_0.png", num_classes=catalog.num_classes, size=(8, 12)
+    )
+    shown = np.asarray(decode(pseudo_label_rows(experiment, 1)[0].pictures[2]).convert("RGB"))
+    expected = np.array([*catalog.colors, NO_LABEL_COLOR])[np.where(labels == 255, catalog.num_classes, labels)]
+    np.testing.assert_array_equal(shown, expected)
+
+
+def test_large_pictures_are_reduced_and_labels_stay_labels(tmp_path: Path) -> None:
+    case = Case(sizes=((LONGEST_SIDE * 2, LONGEST_SIDE),), keys=(), examples=1)
+    row = validation_rows(read_case(tmp_path, case))[0]
+    image, *labels = map(decode, row.pictures)
+    assert (image.format, image.size) == ("JPEG", (LONGEST_SIDE // 2, LONGEST_SIDE))
+    colors = {*case.catalog.colors, NO_LABEL_COLOR}
+    for picture in labels:
+        assert picture.size == image.size
+        assert {tuple(color) for color in np.asarray(picture.convert("RGB")).reshape(-1, 3).tolist()} <= colors
+
+
+def test_diagrams_are_svg_of_their_own_without_a_date(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case(unpredicted=(3,)))
+    for picture in (class_distributions(experiment), training_curves(experiment), class_iou(experiment)):
+        assert picture is not None
+        svg = base64.b64decode(picture.source.partition(",")[2]).decode()
+        assert "</svg>" in svg
+        assert "<dc:date>" not in svg
+        assert 'href="http' not in svg
+        assert picture.alt
+
+
+def test_a_round_without_students_has_no_distribution(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    assert class_distributions(replace(experiment, rounds=experiment.rounds[:1])) is None

@@ -1,0 +1,61 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from pipeline.files import read_json, write_json
+from pipeline.report.rounds import read_rounds
+from tests.report.cases import NAMES, Case, write_case
+
+
+def test_rounds_come_in_numerical_order_and_others_are_left_alone(tmp_path: Path) -> None:
+    _, folder = write_case(tmp_path, Case(keys=("10", "9", "3")))
+    assert [one.key for one in read_rounds(folder, ["10", "0", "9"], NAMES)] == ["0", "9", "10"]
+
+
+def test_values_are_those_of_the_files(tmp_path: Path) -> None:
+    _, folder = write_case(tmp_path, Case(unpredicted=(1,)))
+    first, second, _ = read_rounds(folder, ["0", "1", "2"], NAMES)
+    tree = read_json(folder / "1/metrics.json")
+    assert first.selection is None
+    assert first.pseudo_labels is None
+    assert second.scores.mean_iou == tree["mean_iou"]
+    assert second.scores.iou == tuple(tree["iou"].values())
+    assert second.curve.steps == (1, 2, 3, 4)
+    assert second.curve.loss_unlabeled == pytest.approx((2, 1, 2 / 3, 0.5))
+    assert second.pseudo_labels is not None
+    assert second.pseudo_labels.kl.value == math.inf
+    assert second.pseudo_labels.kl.smoothed == tree["pseudo_labels"]["kl"]["smoothed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "stage"),
+    [
+        ("metrics.json", None, "run the stage"),
+        ("metrics.json", "{}", "evaluate"),
+        ("metrics.json", "[]", "evaluate"),
+        ("selection.json", None, "run the stage"),
+        ("selection.json", "{}", "solve_thresholds"),
+        ("curve.tsv", None, "trains"),
+        ("curve.tsv", "step\tloss\n1\t2\n", "trains"),
+        ("curve.tsv", "step\tloss_labeled\tloss_unlabeled\n1\tx\t0\n", "trains"),
+    ],
+)
+def test_a_file_that_is_missing_or_damaged_is_named(name: str, text: str | None, stage: str, tmp_path: Path) -> None:
+    _, folder = write_case(tmp_path, Case())
+    path = folder / "2" / name
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=f"{path} - expected .* - .*{stage}") as raised:
+        read_rounds(folder, ["0", "1", "2"], NAMES)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "selection.json"])
+def test_a_round_of_other_classes_is_refused(name: str, tmp_path: Path) -> None:
+    _, folder = write_case(tmp_path / "right", Case())
+    _, other = write_case(tmp_path / "other", Case(class_names=("road", "sky", "pole", "else")))
+    write_json(folder / "1" / name, read_json(other / "1" / name))
+    with pytest.raises(ValueError, match=f"{name} - expected .*else"):
+        read_rounds(folder, ["0", "1"], NAMES)

@@ -1,0 +1,104 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from pipeline.report.numerals import MINUS, NONE, count, difference, nats, percent, points, tone
+from pipeline.report.rounds import Divergence
+from pipeline.report.summary import facts, summary, tiles
+from pipeline.report.tables import Table, iou_table, rounds_table, selection_table
+from tests.report.cases import NAMES, Case, read_case
+
+
+def texts(table: Table) -> dict[str, list[str]]:
+    return {row.cells[0].text: [cell.text for cell in row.cells[1:]] for row in table.rows}
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "look"),
+    [(0.01234, "+1.23", "up"), (-0.5, f"{MINUS}50.00", "down"), (-1e-9, "0.00", ""), (0.0, "0.00", ""), (None, NONE, "")],
+)
+def test_a_difference_has_a_sign_unless_it_rounds_to_nothing(value: float | None, text: str, look: str) -> None:
+    assert points(value) == text
+    assert tone(text) == look
+
+
+def test_numbers_are_spelled_for_people() -> None:
+    assert (percent(0.123456), percent(1.0, 1), percent(None), count(1234567)) == ("12.35", "100.0", NONE, "1,234,567")
+    assert (difference(0.5, 0.25), difference(None, 0.5), difference(0.5, None)) == (0.25, None, None)
+    assert nats(Divergence(0.01417, 0.0141, 1e-6)) == "0.0142"
+    assert nats(Divergence(math.inf, 0.25, 1e-6)) == "\N{INFINITY} (smoothed 0.2500)"
+    assert nats(Divergence(None, None, 1e-6)) == NONE
+
+
+def test_the_table_of_rounds_says_what_the_files_say(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    rows = texts(rounds_table(experiment))
+    last = experiment.last
+    assert last.selection is not None
+    assert last.pseudo_labels is not None
+    assert rows["mIoU"][:3] == [percent(one.scores.mean_iou) for one in experiment.rounds]
+    assert rows["mIoU"][3] == points(difference(last.scores.mean_iou, experiment.first.scores.mean_iou))
+    assert rows["alpha asked"] == [NONE, "50.00", "50.00", ""]
+    assert rows["coverage"][2] == percent(last.selection.realized_ratio) == percent(last.pseudo_labels.coverage)
+    assert rows["shortfall, pixels"][2] == count(sum(last.selection.shortfalls))
+    assert rows["KL of the pseudo labels, nats"][2] == nats(last.pseudo_labels.kl)
+
+
+def test_the_control_has_no_ratio_no_threshold_and_no_divergence(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case(method="none"))
+    rows = texts(rounds_table(experiment))
+    assert rows["alpha asked"] == rows["KL of the pseudo labels, nats"] == rows["pseudo-label accuracy"] == [NONE] * 3 + [""]
+    assert rows["coverage"][1:3] == ["0.00", "0.00"]
+    selection = texts(selection_table(experiment, experiment.last))
+    assert all(selection[name][1] == selection[name][3] == NONE for name in NAMES)
+
+
+def test_an_unpredicted_class_makes_the_divergence_infinite_and_its_shortfall_stands_out(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case(unpredicted=(1,)))
+    assert "\N{INFINITY}" in texts(rounds_table(experiment))["KL of the pseudo labels, nats"][2]
+    row = selection_table(experiment, experiment.last).rows[1]
+    assert row.cells[0].text == "sky"
+    assert (row.cells[1].text, row.cells[2].text, row.cells[7].tone) == ("0", NONE, "warn")
+    assert any("could not fill the targets" in sentence for sentence in summary(experiment))
+
+
+def test_tail_classes_are_marked_and_an_absent_class_has_no_gain(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case(absent=(2,)))
+    table = iou_table(experiment)
+    assert [row.cells[0].tag for row in table.rows] == ["", "", "tail", "tail", "", ""]
+    assert texts(table)["pole"][1:] == [NONE] * 4
+
+
+@pytest.mark.parametrize(("keys", "word"), [(("1", "2"), "rose by"), ((), "no round of self-training")])
+def test_the_summary_is_computed_from_the_figures(keys: tuple[str, ...], word: str, tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case(keys=keys))
+    assert any(word in sentence for sentence in summary(experiment))
+
+
+def test_a_loss_is_called_a_loss_and_a_better_round_is_named(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    first, middle, last = experiment.rounds
+    turned = type(experiment)(**{**vars(experiment), "rounds": (last, middle, first)})
+    sentences = " ".join(summary(turned))
+    assert "mIoU fell by" in sentences
+    assert "The best mIoU" in sentences
+    assert [tile.tone for tile in tiles(turned)] == ["down", "down"]
+
+
+def test_an_undefined_tail_is_said_to_be_undefined(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case(absent=(2, 3)))
+    assert "tail mIoU is not defined" in summary(experiment)[0]
+    assert (tiles(experiment)[1].value, tiles(experiment)[1].note) == (NONE, "")
+
+
+def test_the_head_says_which_ratio_was_used(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    settings = Case().settings
+
+    def ratio(**changes: object) -> str:
+        return {fact.name: fact.value for fact in facts(experiment, settings | changes)}["Labeling ratio"]
+
+    assert ratio() == "0.5 in round 1, 0.5 in round 2"
+    assert ratio(method="none") == "not used"
+    assert "0.96" in ratio(method="st", st_confidence=0.96)
