@@ -111,7 +111,19 @@ def stages_run(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage '")]
 
 
-def run_stage(folder: Path, stage: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command_of(stage: str) -> tuple[str, ...]:
+    """Return the words of a stage's command as dvc.yaml has it, in round 1 where it has rounds, with its outs below `out/`."""
+    body = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"][stage]
+    body = body.get("do", body)
+    command = body["cmd"].removeprefix("python -m stages.")
+    for key in ("outs", "metrics", "plots"):
+        for out in body.get(key, []):
+            path = next(iter(out)) if isinstance(out, dict) else out
+            command = command.replace(path, f"out/{Path(path).name}")
+    return tuple(command.replace("${key}", "1").replace("${item.prev}", "0").split())
+
+
+def run_stage(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run one stage's command in the workspace, without dvc."""
-    command = [sys.executable, "-m", f"stages.{stage}", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    words = [sys.executable, "-m", f"stages.{command[0]}", *command[1:]]
+    return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)

@@ -1,6 +1,10 @@
 """What a user can get wrong ends a stage with one line on stderr, exit code 1 and no half-written out."""
 
+import json
+import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,23 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.workspace import TINY, change_params, dvc, make_workspace, run_stage
+from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage
 
-SOLVE = (
-    "solve_thresholds", "--round", "1", "--softmax", "data/rounds/1/softmax.zarr", "--calibrator", "data/rounds/1/calibrator.json",
-    "--priors", "data/prepared/class_priors.json", "--selection", "out/selection.json",
-)  # fmt: skip
-SAMPLE = (
-    "sample_labels", "--round", "1", "--catalog", "data/prepared/catalog.json", "--softmax", "data/rounds/1/softmax.zarr",
-    "--selection", "data/rounds/1/selection.json", "--pseudo-labels", "out/pseudo_labels",
-)  # fmt: skip
-PRETRAIN = (
-    "pretrain", "--catalog", "data/prepared/catalog.json", "--labeled", "data/prepared/labeled.tsv",
-    "--model", "out/model.safetensors", "--curve", "out/curve.tsv",
-)  # fmt: skip
-INFER = (
-    "infer", "--teacher", "data/rounds/0/model.safetensors", "--unlabeled", "data/prepared/unlabeled.tsv", "--softmax", "out/softmax.zarr",
-)  # fmt: skip
+SOLVE, SAMPLE, PRETRAIN, INFER, STUDENT = (
+    command_of(stage) for stage in ("solve_thresholds", "sample_labels", "pretrain", "infer", "train_student")
+)
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +89,6 @@ def test_a_store_that_is_none(broken: Path) -> None:
 def test_counts_and_pixels_that_disagree(broken: Path) -> None:
     text = (broken / "data/rounds/1/selection.json").read_text()
     selection = broken / "data/rounds/1/selection.json"
-    import json  # noqa: PLC0415 - only here
-
     tree = json.loads(text)
     tree["realized_counts"][0] += 1
     selection.write_text(json.dumps(tree))
@@ -114,13 +104,7 @@ def test_a_damaged_teacher(broken: Path) -> None:
 def test_a_teacher_of_other_classes(broken: Path) -> None:
     text = (broken / "data/prepared/catalog.json").read_text().replace('"road"', '"street"')
     (broken / "data/prepared/catalog.json").write_text(text)
-    command = (
-        "train_student", "--round", "1", "--teacher", "data/rounds/0/model.safetensors", "--catalog", "data/prepared/catalog.json",
-        "--labeled", "data/prepared/labeled.tsv", "--unlabeled", "data/prepared/unlabeled.tsv",
-        "--selection", "data/rounds/1/selection.json", "--pseudo-labels", "data/rounds/1/pseudo_labels",
-        "--model", "out/model.safetensors", "--curve", "out/curve.tsv",
-    )  # fmt: skip
-    fails(broken, *command, says="expected the classes of")
+    fails(broken, *STUDENT, says="expected the classes of")
 
 
 def test_a_truncated_training_image(broken: Path) -> None:
@@ -153,16 +137,10 @@ def test_a_data_set_that_is_not_there(broken: Path) -> None:
 
 def test_a_full_disk(broken: Path) -> None:
     # A limit on the size of a file stands in for a full disk: both end a write with an error of the system.
-    import resource  # noqa: PLC0415 - only here
-    import subprocess  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
-    from tests.workspace import environment  # noqa: PLC0415
-
     done = subprocess.run(
         [sys.executable, "-m", f"stages.{INFER[0]}", *INFER[1:]],
         cwd=broken, env=environment(), capture_output=True, text=True, check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),  # noqa: PLW1509 - no threads here
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("Error: ")

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from tests.workspace import change_params, commit, dvc, git, make_workspace, stages_run
+from pipeline.files import digest
+from tests.workspace import change_params, commit, dvc, git, make_workspace, run_stage, stages_run
 
 ROUND_STAGES = ("infer", "calibrate", "solve_thresholds", "sample_labels", "train_student", "evaluate")
 
@@ -39,7 +42,8 @@ def reset(folder: Path) -> None:
 
 def test_every_artifact_lies_where_the_house_says(experiment: Path) -> None:
     names = {
-        "prepared/catalog.json", "prepared/labeled.txt", "prepared/unlabeled.txt", "prepared/val.txt", "prepared/class_priors.json",
+        "prepared/catalog.json", "prepared/labeled.txt", "prepared/unlabeled.txt", "prepared/val.txt",
+        "prepared/class_priors.json",
         "rounds/0/model.safetensors", "rounds/0/metrics.json", "rounds/0/curve.tsv", "report/index.html",
     }  # fmt: skip
     for key in (1, 2):
@@ -165,9 +169,21 @@ def test_a_changed_parameter_makes_exactly_its_own_stages_stale(
     assert {name.partition("@")[0] for name in status} - {"report"} == changed - {"report"}
 
 
+@pytest.mark.parametrize(("workers", "shard_mib"), [(1, 0.1), (4, 0.1), (2, 1000.0), (2, 1e-6)])
+def test_pseudo_labels_are_the_same_bytes_for_any_workers_and_shards(experiment: Path, workers: int, shard_mib: float) -> None:
+    change_params(experiment, {"runtime.workers": workers, "softmax_store.shard_mib": shard_mib})
+    softmax, selected, labels = "out/softmax.zarr", "data/rounds/1/selection.json", "out/pseudo_labels"
+    infer = ("--teacher", "data/rounds/0/model.safetensors", "--unlabeled", "data/prepared/unlabeled.tsv", "--softmax", softmax)
+    sample = ("--softmax", softmax, "--selection", selected, "--catalog", "data/prepared/catalog.json", "--pseudo-labels", labels)
+    for stage, arguments in (("infer", infer), ("sample_labels", ("--round", "1", *sample))):
+        done = run_stage(experiment, stage, *arguments)
+        assert done.returncode == 0, done.stderr
+    assert digest(experiment / labels) == digest(experiment / "data/rounds/1/pseudo_labels")
+    shutil.rmtree(experiment / "out")
+    git(experiment, "checkout", "--quiet", "params.yaml")
+
+
 def test_pseudo_labels_follow_the_selection_pixel_for_pixel(experiment: Path) -> None:
-    import numpy as np
-    from PIL import Image
 
     chosen = selection(experiment, 1)
     counts = np.zeros(256, np.int64)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import digest
-from tests.workspace import TINY, change_params, dvc, environment, make_workspace, run_stage
+from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage
 
 # More of these for a long look; each costs a start of Python.
 KILLS = int(os.environ.get("DARS_KILLS", "3"))
@@ -27,19 +27,7 @@ LONGER = {
     "training.log_every": 4,
     "inference.scales": [0.5, 1.0, 2.0, 3.0],
 }
-PRETRAIN = (
-    "pretrain", "--catalog", "data/prepared/catalog.json", "--labeled", "data/prepared/labeled.tsv",
-    "--model", "out/model.safetensors", "--curve", "out/curve.tsv",
-)  # fmt: skip
-INFER = (
-    "infer", "--teacher", "data/rounds/0/model.safetensors", "--unlabeled", "data/prepared/unlabeled.tsv", "--softmax", "out/softmax.zarr",
-)  # fmt: skip
-STUDENT = (
-    "train_student", "--round", "1", "--teacher", "data/rounds/0/model.safetensors", "--catalog", "data/prepared/catalog.json",
-    "--labeled", "data/prepared/labeled.tsv", "--unlabeled", "data/prepared/unlabeled.tsv",
-    "--selection", "data/rounds/1/selection.json", "--pseudo-labels", "data/rounds/1/pseudo_labels",
-    "--model", "out/model.safetensors", "--curve", "out/curve.tsv",
-)  # fmt: skip
+PRETRAIN, INFER, STUDENT = (command_of(stage) for stage in ("pretrain", "infer", "train_student"))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,18 @@ TRAINING: TrainingParams = PARAMS.training.model_copy(update={"checkpoint_every"
 MODEL: ModelParams = PARAMS.model.model_copy(update={"head_width": 8, "dropout": 0.5})
 
 
+def classifier(trained: PSPNet) -> torch.Tensor:
+    weight = trained.head[-1].weight
+    assert isinstance(weight, torch.Tensor)
+    return weight
+
+
 def network() -> PSPNet:
     torch.manual_seed(0)
     return build_network(MODEL, 3)
 
 
-def batches(parts: int, steps: int) -> object:
+def batches(parts: int, steps: int) -> Callable[[int], Iterator[Batch]]:
     def from_step(first: int) -> Iterator[Batch]:
         for step in range(first, steps):
             generator = torch.Generator().manual_seed(step)
@@ -46,7 +52,7 @@ def run(
         params,
         folder=folder,
         device=torch.device("cpu"),
-        curve=curve,  # type: ignore[arg-type]
+        curve=curve,
     ):
         if done == stop:
             break
@@ -111,14 +117,14 @@ def test_the_losses_of_both_parts_add_up_with_equal_weight(tmp_path: Path) -> No
     def step(parts: int, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
         torch.manual_seed(0)
         trained = build_network(model, 3)
-        before = trained.head[-1].weight.detach().clone()
+        before = classifier(trained).detach().clone()
         generator = torch.Generator().manual_seed(0)
         crop = (torch.randn(2, 3, 16, 24, generator=generator), torch.randint(0, 3, (2, 16, 24), generator=generator))
         course = Course(steps=1, seed=0, round_key="1")
         list(
             train(trained, lambda _: iter([[crop] * parts]), course, params, folder=folder, device=torch.device("cpu"), curve=[])
         )
-        return before, trained.head[-1].weight.detach()
+        return before, classifier(trained).detach()
 
     before, once = step(1, tmp_path / "one")
     _, twice = step(2, tmp_path / "two")

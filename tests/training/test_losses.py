@@ -12,7 +12,7 @@ from pipeline.training.schedules import count_steps, poly_factor
 
 
 def reference(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    losses = []
+    losses: list[float] = []
     for image in range(labels.shape[0]):
         for row in range(labels.shape[1]):
             for column in range(labels.shape[2]):
