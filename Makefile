@@ -27,7 +27,8 @@ repro: $(INSTALLED) ## Run the whole experiment: data, rounds 0-2, metrics, repo
 	dvc metrics show
 
 test: lint ## Lint, type-check and test.
-	python -m pytest
+	@# A file of tests to a core; one thread each, so that two do not fight for one.
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	ruff check

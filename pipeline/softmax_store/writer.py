@@ -162,7 +162,8 @@ class SoftmaxStoreWriter:
         expected = (self._num_classes, *self._sizes[row])
         if probs.shape != expected:
             raise ValueError(
-                f"softmax map of {self._image_ids[row]} - expected shape {expected} - found {probs.shape} - match network and image sizes"
+                f"softmax map of {self._image_ids[row]} - expected shape {expected} - found {probs.shape}"
+                " - match network and image sizes"
             )
         try:
             return quantize(probs, floor=self._floor)

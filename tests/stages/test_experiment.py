@@ -87,26 +87,22 @@ def test_alpha_runs_again_from_the_thresholds_of_round_one(experiment: Path) -> 
 
 
 def test_methods_are_compared_by_the_names_of_their_experiments(experiment: Path) -> None:
+    curve = experiment / "data/rounds/1/curve.tsv"
+    steps = [line.split("\t")[0] for line in curve.read_text().splitlines()]
     for method in ("st", "none"):
         done = dvc(experiment, "exp", "run", "-n", method, "-S", f"method={method}")
         assert not {"prepare", "pretrain", "infer@1"} & set(stages_run(done))
         assert selection(experiment, 1)["method"] == method
+        assert [line.split("\t")[0] for line in curve.read_text().splitlines()] == steps, "every method trains equally long"
+        if method == "none":
+            assert selection(experiment, 1)["realized_ratio"] == 0
+            assert metrics(experiment, 1)["pseudo_labels"]["kl"]["value"] is None
         reset(experiment)
-    out = dvc(experiment, "metrics", "diff", "st", "none").stdout
-    assert "pseudo_labels.coverage" in out
+    assert "pseudo_labels.coverage" in dvc(experiment, "metrics", "diff", "st", "none").stdout
     # A method that was run before costs nothing: its results come out of the run cache.
     again = dvc(experiment, "exp", "run", "-n", "st-again", "-S", "method=st")
     assert [stage for stage in stages_run(again) if stage.startswith("train_student")] == []
     reset(experiment)
-
-
-def test_the_control_labels_nothing_and_trains_as_long(experiment: Path) -> None:
-    dvc(experiment, "exp", "run", "-n", "control", "-S", "method=none")
-    assert selection(experiment, 1)["realized_ratio"] == 0
-    assert metrics(experiment, 1)["pseudo_labels"]["kl"]["value"] is None
-    steps = [line.split("\t")[0] for line in (experiment / "data/rounds/1/curve.tsv").read_text().splitlines()]
-    reset(experiment)
-    assert steps == [line.split("\t")[0] for line in (experiment / "data/rounds/1/curve.tsv").read_text().splitlines()]
 
 
 def test_the_ratio_of_one_round_leaves_the_earlier_ones_alone(experiment: Path) -> None:
