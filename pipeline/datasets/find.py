@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.datasets.camvid import find_camvid
 from pipeline.datasets.sources import Source
-from pipeline.datasets.streets_files import draw_streets
+from pipeline.datasets.streets.files import draw_streets
 from pipeline.params import DataParams
 
 _FIND: dict[str, Callable[[DataParams, Path], Source]] = {

@@ -7,7 +7,7 @@ from PIL import Image
 from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
 from pipeline.datasets.images import write_label_png
 from pipeline.datasets.sources import Pair, Source
-from pipeline.datasets.streets import CLASS_NAMES, COLORS, draw_scene
+from pipeline.datasets.streets.scene import CLASS_NAMES, COLORS, draw_scene
 from pipeline.params import StreetsParams
 from pipeline.randomness import keyed_generator
 

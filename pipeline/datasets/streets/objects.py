@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.datasets.streets_canvas import SUPERSAMPLING, Box, Canvas, Color, Panel, Span, hsv, mix, shade
+from pipeline.datasets.streets.canvas import SUPERSAMPLING, Box, Canvas, Color, Panel, Span, hsv, mix, shade
 
-# Train ids, in the order of `CLASS_NAMES` in streets.py, and the value of pixels that belong to no class.
+# Train ids, in the order of `CLASS_NAMES` in scene.py, and the value of pixels that belong to no class.
 ROAD, SIDEWALK, BUILDING, FENCE, POLE, LIGHT, SIGN, VEGETATION, SKY, PERSON, CAR, BUS, BICYCLE = range(13)
 VOID = 255
 

@@ -11,8 +11,8 @@ from functools import cmp_to_key, partial
 
 import numpy as np
 
-from pipeline.datasets.streets_canvas import Box, Canvas, Span
-from pipeline.datasets.streets_objects import (
+from pipeline.datasets.streets.canvas import Box, Canvas, Span
+from pipeline.datasets.streets.objects import (
     draw_bicycle,
     draw_building,
     draw_bus,

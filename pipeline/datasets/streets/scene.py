@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.streets_canvas import SUPERSAMPLING, Camera, Canvas, Light, hsv, mix, shade, smooth_noise
-from pipeline.datasets.streets_layout import Street, draw_street, furnish
-from pipeline.datasets.streets_objects import PAPER, ROAD, SIDEWALK, SKY, VEGETATION, VOID, leaf_color, paint_color
+from pipeline.datasets.streets.canvas import SUPERSAMPLING, Camera, Canvas, Light, hsv, mix, shade, smooth_noise
+from pipeline.datasets.streets.layout import Street, draw_street, furnish
+from pipeline.datasets.streets.objects import PAPER, ROAD, SIDEWALK, SKY, VEGETATION, VOID, leaf_color, paint_color
 
 CLASS_NAMES: tuple[str, ...] = (
     "road",
