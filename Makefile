@@ -24,7 +24,6 @@ repro: $(INSTALLED) ## Run the whole experiment: data, rounds 0-2, metrics, repo
 	@git config user.email > /dev/null || git config user.email dars@localhost
 	@git config user.name > /dev/null || git config user.name dars
 	dvc repro
-	dvc metrics show
 
 test: lint ## Lint, type-check and test.
 	@# A file of tests to a core; one thread each, so that two do not fight for one.

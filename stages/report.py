@@ -7,7 +7,8 @@ import click
 from pipeline.files import atomic_path
 from pipeline.report.experiment import read_experiment
 from pipeline.report.page import build_page
-from stages.door import EXISTING, NEW, load_params, one_line_errors
+from pipeline.report.summary import summary
+from stages.door import EXISTING, NEW, load_params, one_line_errors, say
 
 
 @click.command()
@@ -30,6 +31,9 @@ def main(prepared: Path, rounds: Path, out: Path) -> None:
     with atomic_path(out) as folder:
         folder.mkdir()
         (folder / "index.html").write_text(page, encoding="utf-8")
+    for sentence in summary(experiment):
+        say(sentence)
+    say(f"the whole page: {out / 'index.html'}")
 
 
 if __name__ == "__main__":
