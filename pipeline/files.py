@@ -70,7 +70,8 @@ def _is_alive(process: str) -> bool:
         return False
     except (ValueError, PermissionError):
         return True
-    return True
+    # In a container, a process gets the number of the one that was killed before it.
+    return int(process) != os.getpid()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Ratio = Annotated[float, Field(gt=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 RoundKey = Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
 # YAML knows lists only; a frozen section holds tuples.
 _AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
@@ -57,12 +58,12 @@ class DataParams(Section):
     """Folder of the raw data, relative to the project or absolute; only read, never written."""
     labeled_fraction: Annotated[float, Field(gt=0.0, lt=1.0)]
     """Share of the train pool whose labels are used; splits of one seed are nested across fractions."""
-    labeled_list: str | None
-    """Text file of image ids to use as the labeled set instead of a random draw."""
-    unlabeled_list: str | None
-    """Text file of image ids to use as the unlabeled set; null = the rest of the train pool."""
-    val_list: str | None
-    """Text file of image ids to evaluate on; null = the data set's own."""
+    labeled_list: FileName | None
+    """File in data/lists with the image ids of the labeled set, one per line; null = a random draw."""
+    unlabeled_list: FileName | None
+    """File in data/lists with the image ids of the unlabeled set; null = the rest of the train pool."""
+    val_list: FileName | None
+    """File in data/lists with the image ids to evaluate on; null = the data set's own."""
     streets: StreetsParams
     camvid: CamVidParams
 
@@ -335,4 +336,6 @@ def read_params(path: Path) -> Params:
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
         found = "nothing" if first["type"] == "missing" else repr(first["input"])
-        raise ParamsError(f"{path} - {key} - {first['msg']} - found {found[:80]}{more} - correct the value") from error
+        # Where several values contradict each other, the message names them and the section around them says nothing more.
+        shown = "" if isinstance(first["input"], dict) else f" - found {found[:80]}"
+        raise ParamsError(f"{path} - {key} - {first['msg']}{shown}{more} - correct the value") from error

@@ -48,7 +48,7 @@ def open_scratch(
     """Hold the scratch folder of this stage and fingerprint; remove it when the block ends without an error.
 
     The folder lies below `.scratch` of the main workspace (`DVC_ROOT`, also in temporary experiments). A killed `dvc` can leave
-    its stage running: then this waits for that process and, if it brought the work to its end, says so in `finished`.
+    its stage running: then this waits for that process and, if it brought the same work to its end, says so in `finished`.
 
     Args:
         outs: what the stage writes; only looked at after a wait.
@@ -58,21 +58,36 @@ def open_scratch(
         on_wait: called with a line of text when another process holds the folder.
     """
     stage = re.sub(r"[^A-Za-z0-9@._-]", "_", os.environ.get("DVC_STAGE", Path(sys.argv[0]).stem))
-    root = Path(os.environ.get("DVC_ROOT", "."))
-    folder = root / ".scratch" / stage / _fingerprint(parameters, inputs)
-    lock, waited = _hold(folder, on_wait)
+    root = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch"
+    folder = root / stage / _fingerprint(parameters, inputs)
+    outs_key = hashlib.sha256("\0".join(str(out.absolute()) for out in outs).encode()).hexdigest()[:32]
+    witness = _open_lock(folder)
+    # Whoever writes these outs holds their lock, whatever its parameters: an orphan never overwrites a newer run's outs.
+    outs_lock = _hold(root / "outs" / outs_key, on_wait)
+    lock = _hold(folder, on_wait)
+    # A process that completes the work takes its folder away, lock and all; one that is killed leaves it. The witness stays open
+    # until here, so that the number of its file cannot be given to the new one.
+    completed = witness is not None and not os.path.sameopenfile(witness.fileno(), lock.fileno())
+    if witness is not None:
+        witness.close()
     try:
         if fresh:
-            for entry in folder.iterdir():
-                if entry.name != "lock":
-                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        yield Scratch(folder=folder, finished=waited and all(out.exists() for out in outs))
+            _empty(folder)
+        yield Scratch(folder=folder, finished=completed and not fresh and all(out.exists() for out in outs))
         # Renamed first: another process may just now be opening the lock, and must not find itself in a vanishing folder.
         done = folder.with_name(f"{folder.name}.{os.getpid()}.done")
+        shutil.rmtree(done, ignore_errors=True)
         folder.rename(done)
         shutil.rmtree(done, ignore_errors=True)
     finally:
         lock.close()
+        outs_lock.close()
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.name != "lock":
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _fingerprint(parameters: Mapping[str, object], inputs: Sequence[Path]) -> str:
@@ -91,20 +106,26 @@ def _fingerprint(parameters: Mapping[str, object], inputs: Sequence[Path]) -> st
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _hold(folder: Path, on_wait: Callable[[str], None]) -> tuple[IO[str], bool]:
-    waited = False
+def _open_lock(folder: Path) -> IO[str] | None:
+    try:
+        return (folder / "lock").open(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def _hold(folder: Path, on_wait: Callable[[str], None]) -> IO[str]:
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / "lock").open("a+")
+            lock = (folder / "lock").open("a+", encoding="utf-8")
         except (FileNotFoundError, FileExistsError):
             continue  # the holder took the folder away in between
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            on_wait(f"process {lock.read().strip() or '?'} is still working on this from an earlier run: waiting for it to end")
-            waited = True
+            holder = lock.read().strip() or "?"
+            on_wait(f"process {holder} of an earlier run, or a worker that it left, still works on this: waiting for it to end")
             fcntl.flock(lock, fcntl.LOCK_EX)
         # The holder removes the folder when it is done: a lock on a removed file holds nothing.
         try:
@@ -112,7 +133,7 @@ def _hold(folder: Path, on_wait: Callable[[str], None]) -> tuple[IO[str], bool]:
                 lock.truncate(0)
                 lock.write(str(os.getpid()))
                 lock.flush()
-                return lock, waited
+                return lock
         except FileNotFoundError:
             pass
         lock.close()

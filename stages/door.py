@@ -36,6 +36,14 @@ def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]
             run(*args, **kwargs)
         except ValueError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
+        except (MemoryError, RuntimeError) as error:
+            # torch says "out of memory" and "DataLoader worker ... is killed" in RuntimeErrors; any other is a fault of ours.
+            text = " ".join(str(error).split())
+            if isinstance(error, RuntimeError) and "out of memory" not in text and "DataLoader worker" not in text:
+                raise
+            raise click.ClickException(
+                f"memory - {text[:200]} - lower the batch size, the window or runtime.loader_workers"
+            ) from error
         except OSError as error:
             where = error.filename or "file system"
             raise click.ClickException(

@@ -11,19 +11,21 @@ from pipeline.datasets.find import find_source
 from pipeline.datasets.samples import unlabeled_view, write_ids, write_samples
 from pipeline.datasets.splits import build_split
 from pipeline.files import atomic_path
-from stages.door import NEW, load_params, one_line_errors, progress
+from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, say
 
 
 @click.command()
+@click.option("--lists", type=EXISTING, required=True, help="Folder of the user's own lists of image ids.")
 @click.option("--out", type=NEW, required=True, help="Folder for catalog, lists, priors and drawn images.")
 @one_line_errors
-def main(out: Path) -> None:
+def main(lists: Path, out: Path) -> None:
     """Turn a raw data set into checked sample lists."""
     params = load_params()
     with atomic_path(out) as folder:
         folder.mkdir()
+        say(f"finding or drawing the images of {params.data.name}")
         source = find_source(params.data, drawn=folder)
-        split = build_split(source, params.data, seed=params.seed)
+        split = build_split(source, params.data, lists=lists, seed=params.seed)
         write_catalog(folder / "catalog.json", source.catalog)
         for name, image_ids in (("labeled", split.labeled), ("unlabeled", split.unlabeled), ("val", split.val)):
             checked = check_samples(source, image_ids, labels_required=name != "unlabeled", workers=params.runtime.workers)

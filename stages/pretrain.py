@@ -6,7 +6,7 @@ import click
 
 from pipeline.datasets.catalog import read_catalog
 from pipeline.datasets.samples import read_samples
-from pipeline.models.build import build_network
+from pipeline.models.build import build_network, weight_files
 from pipeline.models.checkpoints import write_model
 from pipeline.runtime import seed_torch
 from pipeline.scratch import open_scratch
@@ -32,7 +32,8 @@ def main(catalog: Path, labeled: Path, model: Path, curve: Path, *, fresh: bool)
     labeled_set = TrainingSet("labeled", read_samples(labeled, labels=True), params.pretrain.batch_size, classes)
     steps = count_steps(params.pretrain, images=len(labeled_set.samples), batch_size=labeled_set.batch_size)
     sections = params.model_dump(mode="json", include={"seed", "model", "training", "augmentation", "pretrain"})
-    with open_scratch(outs=[model, curve], parameters=sections, inputs=[catalog, labeled], fresh=fresh, on_wait=say) as scratch:
+    inputs = [catalog, labeled, *weight_files(params.model)]
+    with open_scratch(outs=[model, curve], parameters=sections, inputs=inputs, fresh=fresh, on_wait=say) as scratch:
         if scratch.finished:
             return
         seed_torch(params.seed, "initial weights")

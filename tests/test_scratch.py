@@ -179,7 +179,7 @@ def test_a_second_process_waits_and_sees_whether_the_first_one_finished(tmp_path
         name, was_finished, holds = hear(first).split()
         assert (was_finished, holds) == ("False", "True")
         with start("leave", tmp_path) as second:
-            assert hear(second).startswith(f"process {first.pid} is still working on this")
+            assert hear(second).startswith(f"process {first.pid} of an earlier run")
             release(first, how)
             assert hear(second).split() == [name, str(finished), "True"]
             release(second, "leave")

@@ -26,6 +26,24 @@ class Catalog:
     colors: tuple[tuple[int, int, int], ...]
     train_ids: Mapping[int, int]
 
+    def __post_init__(self) -> None:
+        """Check what a new data set can get wrong.
+
+        Raises:
+            ValueError: no class or more than 255, a name twice, a color missing, or a train id that is no class.
+        """
+        count = len(self.class_names)
+        if not 1 <= count <= IGNORE_INDEX:
+            raise ValueError(f"{self.name} - expected 1 to {IGNORE_INDEX} classes - found {count} - correct the catalog")
+        if len(set(self.class_names)) != count:
+            raise ValueError(f"{self.name} - expected every class name once - found {', '.join(self.class_names)} - rename one")
+        if len(self.colors) != count:
+            raise ValueError(f"{self.name} - expected a color for each of {count} classes - found {len(self.colors)} - add them")
+        if strange := sorted({train_id for train_id in self.train_ids.values() if not 0 <= train_id < count} - {IGNORE_INDEX}):
+            raise ValueError(
+                f"{self.name} - expected train ids below {count} or {IGNORE_INDEX} - found {strange[0]} - correct it"
+            )
+
     @property
     def num_classes(self) -> int:
         """Number of classes C; ignored pixels are no class."""

@@ -19,10 +19,10 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """Read an image.
 
     Returns:
-        (H, W, 3) uint8, RGB; other modes are converted.
+        (H, W, 3) uint8, RGB; gray, palette and transparent images are converted.
 
     Raises:
-        ValueError: the file is missing, truncated or no image.
+        ValueError: the file is missing, truncated, no image, or has more than 8 bits per channel.
     """
     return _decode(path, mode="RGB").astype(np.uint8, copy=False)
 
@@ -101,6 +101,8 @@ def read_label_png(path: Path, *, num_classes: int, size: tuple[int, int]) -> ND
 def _decode(path: Path, *, mode: str | None) -> NDArray[Any]:
     try:
         with Image.open(path) as picture:
+            if mode == "RGB" and picture.mode.startswith(("I", "F")):
+                raise ValueError(f"found {picture.mode} pixels, expected 8 bits per channel")  # noqa: TRY301 - one door for all
             return np.asarray(picture if mode is None or picture.mode == mode else picture.convert(mode))
     except FileNotFoundError as error:
         raise ValueError(f"{path} - expected an image file - found none - restore the file") from error

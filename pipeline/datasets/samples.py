@@ -93,8 +93,8 @@ def read_samples(path: Path, *, labels: bool, may_be_empty: bool = False) -> lis
         samples = [
             Sample(
                 image_id=check_image_id(row["image_id"], str(path)),
-                height=int(row["height"]),
-                width=int(row["width"]),
+                height=_pixels(row["height"], path),
+                width=_pixels(row["width"], path),
                 image=Path(row["image"]),
                 image_sha256=row["image_sha256"],
                 labels=Path(row["labels"]) if row["labels"] else None,
@@ -112,6 +112,12 @@ def read_samples(path: Path, *, labels: bool, may_be_empty: bool = False) -> lis
     if missing:
         raise ValueError(f"{path} - expected a label file for every image - none for {missing[0]} - add it to the data set")
     return samples
+
+
+def _pixels(text: str, path: Path) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{path} - expected a size in pixels - found {text!r} - run the stage `prepare`")
+    return int(text)
 
 
 def write_ids(path: Path, image_ids: Iterable[str]) -> None:

@@ -19,42 +19,57 @@ class Split:
     val: list[str]
 
 
-def draw_labeled(pool: Collection[str], *, fraction: float, seed: int) -> list[str]:
+def draw_labeled(candidates: Collection[str], *, fraction: float, seed: int, pool_size: int) -> list[str]:
     """Draw the labeled images of a train pool.
 
-    The pool is shuffled once per seed and its first images are taken, so the set of a smaller fraction lies in that of a larger
+    The candidates are shuffled once per seed and the first are taken, so the set of a smaller fraction lies in that of a larger
     one (method.md, section 7: Cityscapes' 1/8 in its 1/4).
 
     Args:
-        pool: image ids of the train pool; two at least.
-        fraction: share to label, in (0, 1); rounded, but one image at least is labeled and one is left unlabeled.
+        candidates: image ids of the train pool that have a label file.
+        fraction: share of the pool to label, in (0, 1); rounded, but one image at least is labeled and one is left unlabeled.
         seed: of the shuffle.
+        pool_size: images of the train pool, those without a label file included.
+
+    Raises:
+        ValueError: there is none to label, or none would be left.
     """
-    if len(pool) < 2:
-        raise ValueError(f"train pool - expected two images at least, one to label - found {len(pool)} - add images")
-    order = keyed_generator(seed, "split").permutation(sorted(pool))
-    count = min(max(round(fraction * len(pool)), 1), len(pool) - 1)
-    return sorted(str(image_id) for image_id in order[:count])
+    most = min(len(candidates), pool_size - 1)
+    if most < 1:
+        raise ValueError(
+            f"train pool - expected two images at least, one of them with labels - found {pool_size} and {len(candidates)}"
+            " - add images"
+        )
+    order = keyed_generator(seed, "split").permutation(sorted(candidates))
+    return sorted(str(image_id) for image_id in order[: min(max(round(fraction * pool_size), 1), most)])
 
 
-def build_split(source: Source, params: DataParams, *, seed: int) -> Split:
+def build_split(source: Source, params: DataParams, *, lists: Path, seed: int) -> Split:
     """Split a data set as its parameters say.
+
+    Args:
+        source: the data set.
+        params: the `data` section.
+        lists: folder of the user's own lists.
+        seed: of the draw.
 
     Raises:
         ValueError: a list is missing, empty or names unknown images, the sets overlap, a labeled or val image has no label file,
             or nothing is left unlabeled.
     """
+    known = {*source.train, *source.val}
+    val = sorted(source.val) if params.val_list is None else read_ids(lists / params.val_list, known)
+    # Only what is drawn or derived keeps clear of the validation images; lists that overlap are the user's to correct.
+    pool = sorted(set(source.train) - set(val))
     if params.labeled_list is None:
-        labeled = draw_labeled(
-            [name for name, pair in source.train.items() if pair.labels], fraction=params.labeled_fraction, seed=seed
-        )
+        candidates = [image_id for image_id in pool if source.train[image_id].labels]
+        labeled = draw_labeled(candidates, fraction=params.labeled_fraction, seed=seed, pool_size=len(pool))
     else:
-        labeled = sorted(read_ids(Path(params.labeled_list), source.train))
+        labeled = read_ids(lists / params.labeled_list, known)
     if params.unlabeled_list is None:
-        unlabeled = sorted(set(source.train) - set(labeled))
+        unlabeled = sorted(set(pool) - set(labeled))
     else:
-        unlabeled = sorted(read_ids(Path(params.unlabeled_list), source.train))
-    val = sorted(source.val) if params.val_list is None else sorted(read_ids(Path(params.val_list), {*source.train, *source.val}))
+        unlabeled = read_ids(lists / params.unlabeled_list, known)
     for (name, ids), (other, other_ids) in (
         (("labeled", labeled), ("unlabeled", unlabeled)),
         (("labeled", labeled), ("val", val)),
@@ -69,4 +84,4 @@ def build_split(source: Source, params: DataParams, *, seed: int) -> Split:
             raise ValueError(
                 f"data lists - expected at least one {name} image - found none - change the lists or data.labeled_fraction"
             )
-    return Split(labeled, unlabeled, val)
+    return Split(sorted(labeled), sorted(unlabeled), sorted(val))

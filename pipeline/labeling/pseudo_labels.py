@@ -3,11 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datasets.catalog import IGNORE_INDEX
 from pipeline.labeling.sampling import draw_positions
 from pipeline.labeling.selection import Selection
-
-UNLABELED = 255
-"""Value of pixels without a pseudo label; the data sets' ignore index."""
 
 
 def count_drawable(counts: NDArray[np.integer], values: NDArray[np.floating], selection: Selection) -> NDArray[np.int64]:
@@ -35,7 +33,7 @@ def label_image(
     round_key: str,
     image_id: str,
 ) -> NDArray[np.uint8]:
-    """Give the selected pixels their predicted class and all others `UNLABELED`.
+    """Give the selected pixels their predicted class and all others `IGNORE_INDEX`.
 
     Args:
         prediction: (H, W) uint8, train ids.
@@ -54,7 +52,7 @@ def label_image(
     bits = confidence.ravel().view(np.uint16)
     qualifies = bits >= _threshold_bits(selection.class_thresholds)[classes]
     kept = bits >= _threshold_bits(selection.keep_thresholds)[classes]
-    labels = np.where(kept, classes, np.uint8(UNLABELED))
+    labels = np.where(kept, classes, np.uint8(IGNORE_INDEX))
     drawable = np.flatnonzero(qualifies & ~kept)
     # A stable sort of bytes is a radix sort: one pass groups the candidates by class, each group in ascending position.
     grouped = drawable[np.argsort(classes[drawable], kind="stable")]

@@ -26,6 +26,20 @@ def build_network(params: ModelParams, num_classes: int) -> PSPNet:
     return network
 
 
+def weight_files(params: ModelParams) -> list[Path]:
+    """Return the file that `model.weights` names, if it names one.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    if params.weights in _NAMED_WEIGHTS:
+        return []
+    path = Path(params.weights)
+    if not path.is_file():
+        raise ValueError(f"params.yaml - model.weights - expected none, imagenet or a file - found {path} - correct the path")
+    return [path]
+
+
 def _build_pspnet(params: ModelParams, num_classes: int) -> PSPNet:
     backbone = build_backbone(
         params.backbone,

@@ -63,7 +63,7 @@ def read_model(path: Path) -> Checkpoint:
     Raises:
         ValueError: no such file, no checkpoint of this version, or tensors that do not fit its own header.
     """
-    header, tensors = _read(path, with_tensors=True)
+    header, tensors = _read(path)
     params, class_names = _parse(header, path)
     # The initial weights are overwritten: drawing them must not move the generator of whoever reads a file.
     with torch.random.fork_rng(devices=[]):
@@ -72,21 +72,11 @@ def read_model(path: Path) -> Checkpoint:
     return Checkpoint(network.eval(), class_names, params)
 
 
-def read_class_names(path: Path) -> tuple[str, ...]:
-    """Return the class names of a checkpoint without building its network.
-
-    Raises:
-        ValueError: no such file, or no checkpoint of this version.
-    """
-    header, _ = _read(path, with_tensors=False)
-    return _parse(header, path)[1]
-
-
-def _read(path: Path, *, with_tensors: bool) -> tuple[str | None, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[str | None, dict[str, Tensor]]:
     """Return our header, None when there is none, and the tensors by name."""
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return (file.metadata() or {}).get(_KEY), tensors
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} - expected a checkpoint - found {error} - {_REMEDY}") from error

@@ -21,7 +21,7 @@ class SoftmaxStore:
         path: of the store.
         image_ids: (N,) in the order of the store.
         class_names: (C,).
-        attributes: everything else that the writer noted: `teacher`, `inference`, `floor`.
+        attributes: everything else that the writer noted: `teacher_sha256`, `inference`, `floor`.
         sizes: (N, 2) int, height and width of each image.
     """
 
@@ -52,11 +52,6 @@ class SoftmaxStore:
     def num_classes(self) -> int:
         """Number of classes C."""
         return len(self.class_names)
-
-    @property
-    def num_pixels(self) -> int:
-        """Pixels of real image area over all images; padding does not count."""
-        return int(self.sizes.prod(axis=1).sum())
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of image `index`."""

@@ -64,8 +64,9 @@ class SoftmaxStoreWriter:
         per_shard = min(max(int(shard_mib * 2**20 // image_bytes), 1), len(image_ids))
         self.shards = [range(start, min(start + per_shard, len(image_ids))) for start in range(0, len(image_ids), per_shard)]
         self.done: set[int] = set()
-        # The list is made after the arrays, so where it exists they are complete; a line cut short by a kill does not count.
-        if self._done_list.exists():
+        # The list is made after the arrays, so where both exist they are complete; a line cut short by a kill does not count.
+        # A list without a store is left by a kill between the store's move to its place and the end of the stage.
+        if self._done_list.exists() and self.path.exists():
             self.done = {int(line) for line in self._done_list.read_text(encoding="utf-8").split("\n")[:-1]}
             write_text(self._done_list, "".join(f"{index}\n" for index in sorted(self.done)))
             self._group = zarr.open_group(self.path, mode="r+")

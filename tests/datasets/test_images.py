@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,3 +102,27 @@ def test_a_damaged_catalog_is_one_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match=r"catalog\.json") as caught:
         read_catalog(tmp_path / "catalog.json")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"class_names": (), "colors": ()},
+        {"class_names": tuple(map(str, range(256))), "colors": ((0, 0, 0),) * 256},
+        {"class_names": ("a", "a", "c")},
+        {"colors": COLORS[:2]},
+        {"train_ids": {0: 3}},
+        {"train_ids": {0: -1}},
+    ],
+)
+def test_a_wrong_catalog_is_refused_where_it_is_made(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="toy - expected") as caught:
+        replace(CATALOG, **wrong)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.int32])
+def test_an_image_of_more_than_eight_bits_is_refused_and_not_cut(tmp_path: Path, dtype: type) -> None:
+    Image.fromarray(np.arange(6, dtype=dtype).reshape(2, 3)).save(tmp_path / "image.tiff")
+    with pytest.raises(ValueError, match="8 bits per channel"):
+        read_image(tmp_path / "image.tiff")

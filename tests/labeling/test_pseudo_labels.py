@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from pipeline.labeling.pseudo_labels import UNLABELED, check_realized, count_drawable, label_image
+from pipeline.datasets.catalog import IGNORE_INDEX
+from pipeline.labeling.pseudo_labels import check_realized, count_drawable, label_image
 from pipeline.labeling.selection import Selection
 from pipeline.labeling.solve import METHODS
 from pipeline.softmax_store.quantize import CONFIDENCE_VALUES, QuantizedMap, quantize
@@ -41,8 +42,8 @@ def test_labels_are_the_qualifying_pixels_that_sorting_finds_in_the_number_that_
         for given_label, (label, confidence) in zip(image.ravel().tolist(), maps.pixels(index), strict=True):
             threshold = expected.thresholds[label]
             qualifies = threshold is not None and confidence >= threshold
-            assert given_label in ({label, UNLABELED} if qualifies else {UNLABELED})
-            if given_label == UNLABELED:
+            assert given_label in ({label, IGNORE_INDEX} if qualifies else {IGNORE_INDEX})
+            if given_label == IGNORE_INDEX:
                 certain = expected.certain[label] == expected.qualifying[label]
                 above = threshold is not None and confidence > threshold and expected.certain[label] > 0
                 assert not (qualifies and (certain or above))
@@ -121,8 +122,8 @@ def test_ties_keeps_what_lies_above_the_threshold_and_draws_only_at_it() -> None
     for image, labels in zip(images, label_all(images, names, selection), strict=True):
         thresholds = np.array([2.0 if t is None else t for t in selection.class_thresholds])[image.prediction]
         confidence = image.confidence.astype(float)
-        assert (labels[confidence > thresholds] != UNLABELED).all()
-        assert (labels[confidence < thresholds] == UNLABELED).all()
+        assert (labels[confidence > thresholds] != IGNORE_INDEX).all()
+        assert (labels[confidence < thresholds] == IGNORE_INDEX).all()
 
 
 @pytest.mark.parametrize("thin", ["all", "ties"])

@@ -26,7 +26,6 @@ def test_what_is_read_is_what_was_written_rounded_to_float16(maps: Maps, shard_m
         store = SoftmaxStore(writer.path)
         assert store.image_ids == maps.image_ids
         assert store.class_names == maps.class_names
-        assert store.num_pixels == sum(height * width for height, width in maps.sizes)
         for index, probs in enumerate(maps.probs):
             assert store.size(index) == maps.sizes[index]
             assert store.softmax(index).dtype == store.confidence(index).dtype == np.float16
@@ -162,3 +161,14 @@ def test_the_format_is_described_for_readers_in_any_language() -> None:
     text = (Path(__file__).parents[2] / "pipeline" / "softmax_store" / "FORMAT.md").read_text()
     for word in ("softmax", "prediction", "confidence", "confidence_counts", "size", "dars-softmax-store", "image_ids", "floor"):
         assert word in text
+
+
+def test_a_kill_after_the_store_moved_to_its_place_begins_anew(tmp_path: Path) -> None:
+    probs = street_probs()
+    writer = open_writer(tmp_path)
+    write_pending(writer, probs)
+    writer.path.rename(tmp_path / "published.zarr")
+    again = open_writer(tmp_path)
+    assert again.done == set()
+    write_pending(again, probs)
+    assert digests(again.path) == digests(tmp_path / "published.zarr")
