@@ -337,5 +337,6 @@ def read_params(path: Path) -> Params:
         key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
         found = "nothing" if first["type"] == "missing" else repr(first["input"])
         # Where several values contradict each other, the message names them and the section around them says nothing more.
-        shown = "" if isinstance(first["input"], dict) else f" - found {found[:80]}"
+        contradiction = first["type"] == "value_error" and isinstance(first["input"], dict)
+        shown = "" if contradiction else f" - found {found[:80]}"
         raise ParamsError(f"{path} - {key} - {first['msg']}{shown}{more} - correct the value") from error

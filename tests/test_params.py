@@ -7,7 +7,6 @@ from ruamel.yaml import YAML
 from pipeline.params import ParamsError, read_params
 from tests.workspace import ROOT, change_params
 
-
 CONTRADICTIONS = {"rounds.1.prev", "rounds.2.prev", "training.log_every", "pretrain.epochs", "augmentation.scale_min"}
 
 
