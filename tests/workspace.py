@@ -20,6 +20,7 @@ COPIED = (
     "params.yaml",
     "pipeline",
     "stages",
+    "data/lists",
     "data/raw/streets",
 )
 
