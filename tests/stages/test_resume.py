@@ -141,11 +141,17 @@ def test_fresh_starts_over(prepared: Path) -> None:
 def test_a_second_run_waits_for_an_orphan_and_takes_its_result(prepared: Path) -> None:
     clear(prepared)
     orphan = start(prepared, STUDENT)
-    while not list((prepared / ".scratch").rglob("lock")):
+    while not any(lock.read_text() for lock in (prepared / ".scratch").glob("train_student/*/lock")):
         assert orphan.poll() is None
         time.sleep(0.02)
-    second = run_stage(prepared, *STUDENT)
-    assert orphan.wait() == 0
-    assert second.returncode == 0
-    assert f"process {orphan.pid} of an earlier run" in second.stderr
+    os.kill(orphan.pid, signal.SIGSTOP)
+    words = [sys.executable, "-m", f"stages.{STUDENT[0]}", *STUDENT[1:]]
+    with subprocess.Popen(words, cwd=prepared, env=environment(), stderr=subprocess.PIPE, text=True) as second:
+        assert second.stderr is not None
+        heard = second.stderr.readline()
+        os.kill(orphan.pid, signal.SIGCONT)
+        rest = second.stderr.read()
+    assert f"process {orphan.pid} of an earlier run" in heard
+    assert "step" not in rest, "it trained again"
+    assert orphan.wait() == second.returncode == 0
     assert {"model.safetensors", "curve.tsv"} == set(outs(prepared))
