@@ -155,6 +155,8 @@ def test_alpha_max_is_the_largest_ratio_without_a_shortfall() -> None:
 
 
 def test_priors_of_other_classes_are_one_line() -> None:
-    with pytest.raises(ValueError, match=r"class priors - expected one for each of 3 classes - found 2 - run") as error:
+    with pytest.raises(
+        ValueError, match=r"class priors - expected one for each of 3 classes - found 2 for 3 names - run"
+    ) as error:
         solve("dars", np.ones((3, NUM_VALUES), np.int64), np.array([0.5, 0.5]), 0.5)
     assert "\n" not in str(error.value)

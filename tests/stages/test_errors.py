@@ -132,7 +132,7 @@ def test_a_gpu_that_is_not_there(broken: Path) -> None:
 
 def test_a_data_set_that_is_not_there(broken: Path) -> None:
     change_params(broken, {"data.name": "camvid", "data.root": "data/raw/camvid"})
-    fails(broken, "prepare", "--out", "out/prepared", says="train - expected a folder of CamVid")
+    fails(broken, *command_of("prepare"), says="train - expected a folder of CamVid")
 
 
 def test_a_full_disk(broken: Path) -> None:

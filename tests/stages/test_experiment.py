@@ -58,7 +58,7 @@ def test_a_second_repro_runs_nothing(experiment: Path) -> None:
 
 
 def test_git_tracks_the_metrics_and_no_artifact(experiment: Path) -> None:
-    tracked = [name for name in git(experiment, "ls-files", "data").split() if not name.startswith("data/raw")]
+    tracked = [name for name in git(experiment, "ls-files", "data").split() if not name.startswith(("data/raw", "data/lists"))]
     assert tracked == ["data/.gitignore", *(f"data/rounds/{key}/metrics.json" for key in (0, 1, 2))]
 
 
