@@ -1,8 +1,13 @@
 """From the `model` section to a network: one file per network, one line in the table."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.models.backbones import build_backbone
+from pipeline.models.deeplabv2 import DeepLabV2
+from pipeline.models.deeplabv3 import DeepLabV3
+from pipeline.models.lraspp import LRASPP
+from pipeline.models.network import Backbone, SegmentationNetwork
 from pipeline.models.pspnet import PSPNet
 from pipeline.models.weights import load_weights
 from pipeline.params import ModelParams
@@ -10,7 +15,7 @@ from pipeline.params import ModelParams
 _NAMED_WEIGHTS = ("none", "imagenet")  # anything else is a file
 
 
-def build_network(params: ModelParams, num_classes: int) -> PSPNet:
+def build_network(params: ModelParams, num_classes: int) -> SegmentationNetwork:
     """Build a network in training mode, on the CPU.
 
     Args:
@@ -18,9 +23,14 @@ def build_network(params: ModelParams, num_classes: int) -> PSPNet:
         num_classes: C.
 
     Raises:
-        ValueError: the backbone cannot serve the output stride, or the weights cannot be had or do not fit.
+        ValueError: the weights cannot be had or do not fit.
     """
-    network = _BUILDERS[params.network](params, num_classes)
+    backbone = build_backbone(
+        params.backbone,
+        output_stride=params.output_stride,
+        weights=params.weights if params.weights in _NAMED_WEIGHTS else "none",
+    )
+    network = _BUILDERS[params.network](backbone, params, num_classes)
     if params.weights not in _NAMED_WEIGHTS:
         load_weights(network, Path(params.weights))
     return network
@@ -40,12 +50,7 @@ def weight_files(params: ModelParams) -> list[Path]:
     return [path]
 
 
-def _build_pspnet(params: ModelParams, num_classes: int) -> PSPNet:
-    backbone = build_backbone(
-        params.backbone,
-        output_stride=params.output_stride,
-        weights=params.weights if params.weights in _NAMED_WEIGHTS else "none",
-    )
+def _build_pspnet(backbone: Backbone, params: ModelParams, num_classes: int) -> PSPNet:
     return PSPNet(
         backbone,
         num_classes=num_classes,
@@ -56,6 +61,22 @@ def _build_pspnet(params: ModelParams, num_classes: int) -> PSPNet:
     )
 
 
-_BUILDERS = {
+def _build_deeplabv2(backbone: Backbone, params: ModelParams, num_classes: int) -> DeepLabV2:
+    return DeepLabV2(backbone, num_classes=num_classes, dropout=params.dropout, auxiliary=params.auxiliary)
+
+
+def _build_deeplabv3(backbone: Backbone, params: ModelParams, num_classes: int) -> DeepLabV3:
+    return DeepLabV3(backbone, num_classes=num_classes, auxiliary=params.auxiliary)
+
+
+def _build_lraspp(backbone: Backbone, params: ModelParams, num_classes: int) -> LRASPP:
+    assert not params.auxiliary
+    return LRASPP(backbone, num_classes=num_classes)
+
+
+_BUILDERS: dict[str, Callable[[Backbone, ModelParams, int], SegmentationNetwork]] = {
     "pspnet": _build_pspnet,
+    "deeplabv2": _build_deeplabv2,
+    "deeplabv3": _build_deeplabv3,
+    "lraspp": _build_lraspp,
 }

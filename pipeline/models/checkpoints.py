@@ -1,4 +1,4 @@
-"""Networks as files: safetensors whose header tells how to rebuild the network and what its classes are called."""
+"""Networks as files: safetensors whose header tells how to rebuild the network, and its classes' names and colors."""
 
 import json
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from pipeline.files import atomic_path
 from pipeline.models.build import build_network
-from pipeline.models.pspnet import PSPNet
+from pipeline.models.network import SegmentationNetwork
 from pipeline.models.weights import load_tensors
 from pipeline.params import ModelParams
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 # One entry that holds everything: safetensors writes several entries in an order that changes from run to run.
 _KEY = "dars"
 _REMEDY = "delete it and run the stage that writes it"
@@ -26,15 +26,24 @@ _REMEDY = "delete it and run the stage that writes it"
 class Checkpoint(NamedTuple):
     """A network as it was written."""
 
-    network: PSPNet
+    network: SegmentationNetwork
     """On the CPU, in eval mode."""
     class_names: tuple[str, ...]
     """(C,), in the order of the logits."""
+    colors: tuple[tuple[int, int, int], ...]
+    """(C,) RGB triples, 0-255."""
     model_params: ModelParams
     """The section that the network was built from."""
 
 
-def write_model(path: Path, network: PSPNet, *, model_params: ModelParams, class_names: Sequence[str]) -> None:
+def write_model(
+    path: Path,
+    network: SegmentationNetwork,
+    *,
+    model_params: ModelParams,
+    class_names: Sequence[str],
+    colors: Sequence[tuple[int, int, int]],
+) -> None:
     """Write a network, whole or not at all; equal tensors and parameters give equal bytes.
 
     Args:
@@ -42,12 +51,14 @@ def write_model(path: Path, network: PSPNet, *, model_params: ModelParams, class
         network: on any device, in any memory format.
         model_params: the section that it was built from.
         class_names: (C,), in the order of the logits.
+        colors: (C,) RGB triples, 0-255, so that the file alone can predict and paint.
     """
-    assert len(class_names) == network.num_classes
+    assert len(class_names) == len(colors) == network.num_classes
     header = {
         "format_version": _FORMAT_VERSION,
         "model": model_params.model_dump(mode="json"),
         "class_names": list(class_names),
+        "colors": list(colors),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with atomic_path(path) as partial:
@@ -64,12 +75,12 @@ def read_model(path: Path) -> Checkpoint:
         ValueError: no such file, no checkpoint of this version, or tensors that do not fit its own header.
     """
     header, tensors = _read(path)
-    params, class_names = _parse(header, path)
+    params, class_names, colors = _parse(header, path)
     # The initial weights are overwritten: drawing them must not move the generator of whoever reads a file.
     with torch.random.fork_rng(devices=[]):
         network = build_network(params.model_copy(update={"weights": "none"}), len(class_names))
     load_tensors(network, tensors, where=str(path), remedy=_REMEDY)
-    return Checkpoint(network.eval(), class_names, params)
+    return Checkpoint(network.eval(), class_names, colors, params)
 
 
 def _read(path: Path) -> tuple[str | None, dict[str, Tensor]]:
@@ -82,7 +93,7 @@ def _read(path: Path) -> tuple[str | None, dict[str, Tensor]]:
         raise ValueError(f"{path} - expected a checkpoint - found {error} - {_REMEDY}") from error
 
 
-def _parse(text: str | None, path: Path) -> tuple[ModelParams, tuple[str, ...]]:
+def _parse(text: str | None, path: Path) -> tuple[ModelParams, tuple[str, ...], tuple[tuple[int, int, int], ...]]:
     """Check the header, its version first."""
     if text is None:
         raise ValueError(
@@ -93,10 +104,14 @@ def _parse(text: str | None, path: Path) -> tuple[ModelParams, tuple[str, ...]]:
         header: Any = json.loads(text)
         version = header["format_version"]
         if version == _FORMAT_VERSION:
-            return ModelParams.model_validate(header["model"]), tuple(map(str, header["class_names"]))
+            class_names = tuple(map(str, header["class_names"]))
+            colors = tuple(
+                (int(red), int(green), int(blue)) for _, (red, green, blue) in zip(class_names, header["colors"], strict=True)
+            )
+            return ModelParams.model_validate(header["model"]), class_names, colors
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
+        key = ".".join(map(str, first["loc"])) or "values that do not fit together"
         raise ValueError(
             f"{path} - expected the model section of a checkpoint - found {key}: {first['msg']} - {_REMEDY}"
         ) from error

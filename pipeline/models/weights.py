@@ -9,36 +9,46 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pipeline.models.pspnet import PSPNet
+from pipeline.models.network import SegmentationNetwork
 
 _NAMED = 3  # names that an error lists
 
 
-def load_weights(network: PSPNet, path: Path) -> None:
-    """Load a state dict into the backbone or, when its names begin with `backbone.`, into the whole network.
+def load_weights(network: SegmentationNetwork, path: Path) -> None:
+    """Load a state dict into the backbone or, when some of its names begin with `backbone.`, into the whole network.
 
-    The classifier `fc.*` of torchvision's ResNets is left out. Step counters of batch normalization, which older
-    files lack, may be missing.
+    A file whose names all begin with `backbone.` fills the backbone. For a backbone, torchvision's ImageNet files fit as they
+    are: the classifier is left out (`fc.*` of ResNets, `classifier.*` of MobileNetV3) and `features.` before MobileNetV3's
+    blocks is dropped. Step counters of batch normalization, which older files lack, may be missing. Two habits of other
+    trainers are undone: the dict as entry `state_dict` of another, and `module.` before every name.
 
     Args:
         network: changed in place.
-        path: a .safetensors file, or a state dict written by `torch.save`.
+        path: a .safetensors file (a checkpoint of this project is one), or a state dict written by `torch.save`.
 
     Raises:
         ValueError: no such file, not a state dict, or names or shapes differ.
     """
     tensors = _read_state_dict(path)
+    for prefix in ("module.", "backbone."):
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     if any(name.startswith("backbone.") for name in tensors):
         part: torch.nn.Module = network
     else:
         part = network.backbone
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
+        tensors = {
+            name.removeprefix("features."): tensor
+            for name, tensor in tensors.items()
+            if not name.startswith(("fc.", "classifier."))
+        }
     counters = {name: tensor for name, tensor in part.state_dict().items() if name.endswith(".num_batches_tracked")}
     load_tensors(
         part,
         counters | tensors,
         where=f"model.weights ({path})",
-        remedy="use a file of the same model and classes, or set model.weights to none",
+        remedy=f"use a file of the same model and {network.num_classes} classes, keep its `backbone.` tensors alone to start"
+        " from those, or set model.weights to none",
     )
 
 
@@ -85,6 +95,8 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
             f"model.weights ({path}) - expected a .safetensors file or a state dict saved by torch"
             f" - found {_first_line(error)} - name such a file, or set model.weights to none"
         ) from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
     ):

@@ -1,10 +1,11 @@
 """Losses over pixels that have a label."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pipeline.datasets.catalog import IGNORE_INDEX
-from pipeline.models.pspnet import SegmentationOutput
+from pipeline.models.network import SegmentationOutput
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -23,15 +24,39 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
 
 
-def segmentation_loss(output: SegmentationOutput, labels: Tensor, *, auxiliary_weight: float) -> Tensor:
+def focal_loss(logits: Tensor, labels: Tensor, *, gamma: float) -> Tensor:
+    """Return the mean of -(1 - p)^gamma log p over the pixels that are not ignored, p being the probability of the label.
+
+    It is a loss to train with, no calibrator: networks trained with it are less sure of easy pixels.
+
+    Args:
+        logits: (B, C, H, W) float.
+        labels: (B, H, W) int64, train ids and 255 = ignored.
+        gamma: 0 or more; 0 is the cross entropy.
+
+    Returns:
+        Scalar; 0 with zero gradients if every pixel is ignored.
+
+    Reference: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, without its class weights; He et al., Table 5.
+    """
+    if gamma == 0:
+        return cross_entropy(logits, labels)
+    losses = functional.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="none")
+    # Of an ignored pixel the loss is 0 and its factor as well. Rounding can push p above 1, whose root would be NaN.
+    factors = (1.0 - torch.exp(-losses)).clamp(min=torch.finfo(losses.dtype).tiny) ** gamma
+    return (factors * losses).sum() / (labels != IGNORE_INDEX).sum().clamp(min=1)
+
+
+def segmentation_loss(output: SegmentationOutput, labels: Tensor, *, auxiliary_weight: float, focal_gamma: float = 0.0) -> Tensor:
     """Return the main loss plus the weighted loss of the auxiliary head.
 
     Args:
         output: of a network in training mode.
         labels: (B, H, W) int64.
         auxiliary_weight: the release: 0.4; without an auxiliary head it is not used.
+        focal_gamma: see `focal_loss`.
     """
-    loss = cross_entropy(output.logits, labels)
+    loss = focal_loss(output.logits, labels, gamma=focal_gamma)
     if output.auxiliary_logits is not None:
-        loss = loss + auxiliary_weight * cross_entropy(output.auxiliary_logits, labels)
+        loss = loss + auxiliary_weight * focal_loss(output.auxiliary_logits, labels, gamma=focal_gamma)
     return loss

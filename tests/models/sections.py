@@ -1,6 +1,11 @@
-from typing import Any
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
 
 from pipeline.params import ModelParams
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def model_params(**changes: Any) -> ModelParams:
@@ -15,3 +20,32 @@ def model_params(**changes: Any) -> ModelParams:
         "weights": "none",
     }
     return ModelParams(**{**values, **changes})
+
+
+_MOBILE = {"backbone": "mobilenet_v3_large", "output_stride": 16}
+# Every network, each as small as it comes.
+SMALL_NETWORKS = {
+    "pspnet": model_params(),
+    "deeplabv2": model_params(network="deeplabv2"),
+    "deeplabv3": model_params(network="deeplabv3"),
+    "deeplabv3-mobile": model_params(network="deeplabv3", **_MOBILE),
+    "lraspp": model_params(network="lraspp", auxiliary=False, **_MOBILE),
+}
+
+
+def noise(*size: int) -> Tensor:
+    return torch.randn(*size, generator=torch.Generator().manual_seed(0))
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def with_uneven_statistics(module: Network) -> Network:
+    """Give every normalization its own statistics, so that a mix-up of layers shows."""
+    generator = torch.Generator().manual_seed(1)
+    for child in module.modules():
+        if isinstance(child, nn.BatchNorm2d):
+            assert child.running_mean is not None
+            child.running_mean.normal_(0.0, 0.1, generator=generator)
+    return module.eval()

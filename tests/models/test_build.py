@@ -6,26 +6,22 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.models.build import build_network
+from pipeline.params import ParamsError, read_params
 from pipeline.runtime import torchvision
-from tests.models.sections import model_params
+from tests.models.sections import SMALL_NETWORKS, count, model_params
+from tests.workspace import ROOT, change_params
 
 
 def test_the_tiny_network_is_tiny() -> None:
     network = build_network(model_params(), 19)
-    assert 100_000 < sum(parameter.numel() for parameter in network.parameters()) < 150_000
+    assert 100_000 < count(network) < 150_000
 
 
-def test_the_paper_s_network_has_the_size_of_pspnet50() -> None:
-    params = model_params(backbone="resnet50", output_stride=8, head_width=512)
-    with torch.device("meta"):
-        network = build_network(params, 19)
-    assert sum(parameter.numel() for parameter in network.parameters()) == 48_956_262
-
-
-def test_one_seed_gives_one_network() -> None:
+@pytest.mark.parametrize("name", SMALL_NETWORKS)
+def test_one_seed_gives_one_network(name: str) -> None:
     def states(seed: int) -> dict[str, torch.Tensor]:
         torch.manual_seed(seed)
-        return build_network(model_params(), 7).state_dict()
+        return build_network(SMALL_NETWORKS[name], 7).state_dict()
 
     first, again, other = states(0), states(0), states(1)
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -53,6 +49,33 @@ def test_a_file_of_torchvision_s_resnet_fills_the_backbone(tmp_path: Path) -> No
     params = model_params(backbone="resnet18", output_stride=8, weights=str(tmp_path / "resnet18.safetensors"))
     ours = build_network(params, 7).backbone.state_dict()
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+def test_a_file_of_torchvision_s_mobilenet_fills_the_backbone(tmp_path: Path) -> None:
+    theirs = torchvision.models.mobilenet_v3_large().state_dict()
+    torch.save(theirs, tmp_path / "mobilenet.pth")
+    params = SMALL_NETWORKS["lraspp"].model_copy(update={"weights": str(tmp_path / "mobilenet.pth")})
+    ours = build_network(params, 7).backbone.state_dict()
+    assert all(torch.equal(tensor, theirs[f"features.{name}"]) for name, tensor in ours.items())
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+@pytest.mark.parametrize("prefix", ["module.", ""])
+@pytest.mark.parametrize("part", ["network", "backbone", "backbone_of_a_network"])
+def test_the_habits_of_other_trainers_are_undone(tmp_path: Path, part: str, prefix: str, wrapped: bool) -> None:
+    source = build_network(model_params(), 7)
+    tensors = source.state_dict()
+    if part == "backbone":
+        tensors = source.backbone.state_dict()
+    elif part == "backbone_of_a_network":
+        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("backbone.")}
+    tensors = {prefix + name: tensor for name, tensor in tensors.items()}
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"epoch": 3, "state_dict": tensors, "optimizer": {"state": {}}} if wrapped else tensors, path)
+    loaded = build_network(model_params(weights=str(path)), 7).state_dict()
+    for name, tensor in source.state_dict().items():
+        if part == "network" or name.startswith("backbone."):
+            assert torch.equal(tensor, loaded[name])
 
 
 def backbone_tensors() -> dict[str, torch.Tensor]:
@@ -85,8 +108,16 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path, tensors: Any, found: 
 def test_weights_of_other_classes_are_named(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     save_file(build_network(model_params(), 7).state_dict(), path)
-    with pytest.raises(ValueError, match=r"head\.4\.weight \(7, 48, 1, 1\) for \(5, 48, 1, 1\)"):
+    found = r"head\.4\.weight \(7, 48, 1, 1\) for \(5, 48, 1, 1\), head.* 5 classes, keep its `backbone\.` tensors alone"
+    with pytest.raises(ValueError, match=found):
         build_network(model_params(weights=str(path)), 5)
+
+
+def test_a_checkpoint_of_another_network_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(build_network(SMALL_NETWORKS["deeplabv2"], 7).state_dict(), path)
+    with pytest.raises(ValueError, match=r"tensors of the PSPNet - found .* missing: pyramid.*not expected: aspp\.0\."):
+        build_network(model_params(weights=str(path)), 7)
 
 
 @pytest.mark.parametrize("name", ["missing.pt", "missing.safetensors", "text.pt", "text.safetensors", "folder"])
@@ -110,3 +141,34 @@ def test_code_in_a_weights_file_does_not_run(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ValueError, match=r"model\.weights"):
         build_network(model_params(weights=str(tmp_path / "weights.pt")), 7)
     assert not Path("intruder").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"network": "lraspp"}, "backbone is 'tiny', expected 'mobilenet_v3_large'"),
+        (
+            {"network": "lraspp", "backbone": "resnet50", "output_stride": 16},
+            "backbone is 'resnet50', expected 'mobilenet_v3_large'",
+        ),
+        ({"network": "lraspp", "backbone": "mobilenet_v3_large", "output_stride": 16}, "auxiliary is true, expected false"),
+        ({"backbone": "mobilenet_v3_large", "output_stride": 16}, "expected 'tiny' or a ResNet for the network pspnet"),
+        ({"network": "deeplabv2", "backbone": "mobilenet_v3_large"}, "expected 'tiny' or a ResNet for the network deeplabv2"),
+        (
+            {"network": "deeplabv3", "backbone": "mobilenet_v3_large"},
+            "output_stride is 4, expected 16 for the backbone mobile",
+        ),
+        ({"backbone": "resnet18"}, "output_stride is 4, expected 8 or 16 or 32 for the backbone resnet18"),
+        ({"output_stride": 32}, "output_stride is 32, expected 4 or 8 or 16 for the backbone tiny"),
+        ({"weights": "imagenet"}, "weights is 'imagenet', expected none or a file: the backbone tiny has no ImageNet weights"),
+    ],
+)
+def test_a_combination_that_cannot_be_is_one_line_of_advice(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    change_params(tmp_path, {f"model.{key}": value for key, value in changes.items()})
+    with pytest.raises(ParamsError) as error:
+        read_params(tmp_path / "params.yaml")
+    assert str(error.value).startswith(f"{tmp_path / 'params.yaml'} - model - ")
+    assert named in str(error.value)
+    assert str(error.value).endswith("- correct the value")
+    assert "\n" not in str(error.value)

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.models.pspnet import SegmentationOutput
+from pipeline.models.network import SegmentationOutput
 from pipeline.params import PretrainParams
-from pipeline.training.losses import cross_entropy, segmentation_loss
+from pipeline.training.losses import cross_entropy, focal_loss, segmentation_loss
 from pipeline.training.schedules import count_steps, poly_factor
 
 
@@ -38,6 +38,39 @@ def test_a_batch_without_a_labeled_pixel_gives_zero_and_no_nan() -> None:
     assert loss.item() == 0.0
     assert logits.grad is not None
     assert (logits.grad == 0).all()
+
+
+@given(st.floats(0.25, 5.0), st.integers(0, 2**16))
+def test_the_focal_loss_weighs_every_pixel_by_what_is_missing_to_certainty(gamma: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(2, 3, 3, 2, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 4, (2, 3, 2), generator=generator)
+    labels[labels == 3] = 255
+    probs = logits.softmax(dim=1)
+    losses = []
+    for image, row, column in torch.cartesian_prod(torch.arange(2), torch.arange(3), torch.arange(2)).tolist():
+        if (label := int(labels[image, row, column])) != 255:
+            p = float(probs[image, label, row, column])
+            losses.append(-((1 - p) ** gamma) * math.log(p))
+    expected = sum(losses) / max(len(losses), 1)
+    assert focal_loss(logits, labels, gamma=gamma).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_the_focal_loss_with_gamma_zero_is_the_cross_entropy_to_the_bit() -> None:
+    logits, labels = torch.randn(2, 3, 4, 5), torch.randint(0, 3, (2, 4, 5))
+    assert torch.equal(focal_loss(logits, labels, gamma=0.0), cross_entropy(logits, labels))
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_the_focal_loss_has_finite_gradients_where_pixels_are_certain_or_ignored(gamma: float) -> None:
+    logits = torch.zeros(1, 2, 1, 3, requires_grad=True)
+    with torch.no_grad():
+        logits[0, 0, 0, 0] = 200.0
+    loss = focal_loss(logits, torch.tensor([[[0, 255, 1]]]), gamma=gamma)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    assert (logits.grad[..., 1] == 0).all()
 
 
 def test_the_auxiliary_head_adds_its_weighted_loss() -> None:

@@ -1,0 +1,61 @@
+"""DeepLabv2 (Chen et al., DeepLab: Semantic Image Segmentation with ..., TPAMI 2018): a backbone and four dilated classifiers."""
+
+from torch import Tensor, nn
+
+from pipeline.models.network import (
+    Backbone,
+    SegmentationNetwork,
+    SegmentationOutput,
+    build_head,
+    initialize_convolutions,
+    upsample_by_stride,
+)
+
+_DILATIONS = (6, 12, 18, 24)
+
+
+class DeepLabV2(SegmentationNetwork):
+    """A backbone and atrous spatial pyramid pooling: the sum of four 3x3 classifiers that look 6 to 24 features apart.
+
+    All four branches are built; the paper's release returns inside its loop and so uses two. Not part of it: the fusion of
+    image scales and the dense CRF of Chen et al.
+
+    Reference:
+        Table 2; the classifiers are those of Chen et al., Sec. 3.2, at the dilations of their "ASPP-L".
+    """
+
+    def __init__(self, backbone: Backbone, *, num_classes: int, dropout: float, auxiliary: bool) -> None:
+        """Put the classifiers on a backbone; their weights are drawn from torch's global generator.
+
+        Args:
+            backbone: gives the features of layer3 and layer4.
+            num_classes: C.
+            dropout: probability by which a channel of the auxiliary head is dropped in training; the four classifiers
+                have no dropout.
+            auxiliary: also classify layer3 in training; the paper's setting does not.
+        """
+        super().__init__(backbone, num_classes=num_classes)
+        layer3, layer4 = backbone.channels
+        self.aspp = nn.ModuleList(
+            nn.Conv2d(layer4, num_classes, kernel_size=3, padding=dilation, dilation=dilation) for dilation in _DILATIONS
+        )
+        for branch in self.aspp:
+            nn.init.normal_(branch.weight, std=0.01)  # type: ignore[arg-type] # a ModuleList forgets what it holds
+            nn.init.zeros_(branch.bias)  # type: ignore[arg-type]
+        self.auxiliary_head = build_head(layer3, layer3 // 4, num_classes, dropout=dropout) if auxiliary else None
+        if self.auxiliary_head is not None:
+            initialize_convolutions(self.auxiliary_head)
+
+    def forward(self, images: Tensor) -> SegmentationOutput:
+        """Return the logits of every pixel.
+
+        Args:
+            images: (N,3,H,W), float32; any H and W.
+        """
+        layer3, layer4 = self.backbone(images)
+        size = (images.shape[2], images.shape[3])
+        layer3_stride, layer4_stride = self.backbone.strides
+        logits = upsample_by_stride(sum(branch(layer4) for branch in self.aspp), layer4_stride, size)
+        if self.auxiliary_head is None or not self.training:
+            return SegmentationOutput(logits, None)
+        return SegmentationOutput(logits, upsample_by_stride(self.auxiliary_head(layer3), layer3_stride, size))

@@ -1,0 +1,39 @@
+"""LR-ASPP (Howard et al., Searching for MobileNetV3, ICCV 2019) with torchvision's head: a network for small machines."""
+
+from torch import Tensor
+
+from pipeline.models.deeplabv3 import resize_like
+from pipeline.models.network import Backbone, SegmentationNetwork, SegmentationOutput
+from pipeline.runtime import torchvision
+
+_WIDTH = 128  # channels of the pooled features, torchvision's
+
+
+class LRASPP(SegmentationNetwork):
+    """A backbone and torchvision's `LRASPPHead`, under the names of torchvision's `lraspp_mobilenet_v3_large`, whose files fit.
+
+    In eval mode it gives torchvision's logits. It has no auxiliary head. A batch of one image trains: its pooled branch is
+    not normalized.
+
+    Reference:
+        Howard et al., Sec. 6.4, Fig. 10.
+    """
+
+    def __init__(self, backbone: Backbone, *, num_classes: int) -> None:
+        """Put the head on a backbone; its weights are drawn from torch's global generator.
+
+        Args:
+            backbone: gives features at strides 8 and 16.
+            num_classes: C.
+        """
+        super().__init__(backbone, num_classes=num_classes)
+        self.classifier = torchvision.models.segmentation.lraspp.LRASPPHead(*backbone.channels, num_classes, _WIDTH)
+
+    def forward(self, images: Tensor) -> SegmentationOutput:
+        """Return the logits of every pixel.
+
+        Args:
+            images: (N,3,H,W), float32; any H and W.
+        """
+        low, high = self.backbone(images)
+        return SegmentationOutput(resize_like(self.classifier({"low": low, "high": high}), images), None)

@@ -1,0 +1,126 @@
+"""Residual backbones: torchvision's ResNets and a tiny one, at a chosen output stride."""
+
+import itertools
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+from pipeline.models.network import Backbone, initialize_convolutions
+from pipeline.runtime import torchvision
+
+_TINY_WIDTHS = (16, 24, 32, 48)
+
+
+class ResidualBackbone(Backbone):
+    """A stem and four residual layers, under torchvision's parameter names; gives the features of layer3 and layer4."""
+
+    def __init__(
+        self,
+        *,
+        conv1: nn.Module,
+        bn1: nn.Module,
+        maxpool: nn.Module,
+        layers: Iterable[nn.Module],
+        stride: int,
+        output_stride: int,
+    ) -> None:
+        """Join the parts and dilate the layers.
+
+        Args:
+            conv1: first convolution.
+            bn1: its normalization.
+            maxpool: pooling of the stem, or the identity.
+            layers: layer1 to layer4, each a sequence of residual blocks; all but the first halve the size.
+            stride: input pixels per feature behind layer1.
+            output_stride: input pixels per feature behind layer4 that is asked for.
+        """
+        super().__init__()
+        self.conv1 = conv1
+        self.bn1 = bn1
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = maxpool
+        self.layer1, self.layer2, self.layer3, self.layer4 = layers
+        self.channels = (_out_channels(self.layer3), _out_channels(self.layer4))
+        self.strides = (min(4 * stride, output_stride), output_stride)
+        dilate((self.layer2, self.layer3, self.layer4), stride=stride, output_stride=output_stride)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features of layer3 and layer4."""
+        features = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        layer3: Tensor = self.layer3(self.layer2(self.layer1(features)))
+        layer4: Tensor = self.layer4(layer3)
+        return layer3, layer4
+
+
+def wrap_resnet(resnet: nn.Module, output_stride: int) -> ResidualBackbone:
+    """Take the layers of one of torchvision's ResNets, which serve the output strides 8, 16 and 32."""
+    return ResidualBackbone(
+        conv1=resnet.conv1,  # type: ignore[arg-type] # torchvision is untyped
+        bn1=resnet.bn1,  # type: ignore[arg-type]
+        maxpool=resnet.maxpool,  # type: ignore[arg-type]
+        layers=(resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4),  # type: ignore[arg-type]
+        stride=4,
+        output_stride=output_stride,
+    )
+
+
+def build_tiny(output_stride: int) -> ResidualBackbone:
+    """Build a network of one BasicBlock per layer, small enough to train on a CPU in a minute.
+
+    Args:
+        output_stride: 4, 8 or 16.
+    """
+    first = _TINY_WIDTHS[0]
+    layers = [_tiny_layer(first, first, stride=1)]
+    layers += [_tiny_layer(before, width, stride=2) for before, width in itertools.pairwise(_TINY_WIDTHS)]
+    conv1 = nn.Conv2d(3, first, kernel_size=3, stride=2, padding=1, bias=False)
+    backbone = ResidualBackbone(
+        conv1=conv1,
+        bn1=nn.BatchNorm2d(first),
+        maxpool=nn.Identity(),
+        layers=layers,
+        stride=2,
+        output_stride=output_stride,
+    )
+    initialize_convolutions(backbone)
+    return backbone
+
+
+def dilate(layers: Iterable[nn.Module], *, stride: int, output_stride: int) -> None:
+    """Replace strides by dilation, in place, once the output stride is reached.
+
+    A convolution whose stride is dropped keeps the dilation of its input; all that follow look twice as far apart. So
+    the dilated network contains the strided one: in eval mode, every second of its features is the same number. With
+    Bottleneck blocks this is what torchvision's `replace_stride_with_dilation` builds, an option that torchvision
+    refuses for the BasicBlock of ResNet-18 and 34.
+
+    Args:
+        layers: sequences of residual blocks, each of which halves the size.
+        stride: input pixels per feature in front of `layers`.
+        output_stride: input pixels per feature behind them, at most the natural one.
+    """
+    dilation = 1
+    for layer in layers:
+        if stride < output_stride:
+            stride *= 2
+            continue
+        for module in layer.modules():
+            if not isinstance(module, nn.Conv2d):
+                continue
+            reach = dilation if module.stride == (2, 2) else 2 * dilation
+            module.stride = (1, 1)
+            if module.kernel_size == (3, 3):
+                module.dilation = module.padding = (reach, reach)
+        dilation *= 2
+
+
+def _tiny_layer(before: int, width: int, *, stride: int) -> nn.Sequential:
+    shortcut = None
+    if stride != 1 or before != width:
+        shortcut = nn.Sequential(nn.Conv2d(before, width, kernel_size=1, stride=stride, bias=False), nn.BatchNorm2d(width))
+    return nn.Sequential(torchvision.models.resnet.BasicBlock(before, width, stride, shortcut))
+
+
+def _out_channels(layer: nn.Module) -> int:
+    """Return the channels behind a residual layer: those of its last normalization."""
+    return [module.num_features for module in layer.modules() if isinstance(module, nn.BatchNorm2d)][-1]
