@@ -1,0 +1,133 @@
+"""Settings, those of the paper and others, as files: the part of `params.yaml` that differs, spelled as DVC's own overrides.
+
+A setting never replaces `params.yaml`: it says which of its values an experiment overrides, and `dvc exp run` does the rest.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from pipeline.params import ParamsError, Section, describe_error, read_yaml
+
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
+_ABSENT = object()
+
+Tree = Mapping[str, Any]
+"""A part of `params.yaml`, nested as there."""
+
+
+class Setting(Section):
+    """One file of settings."""
+
+    title: str
+    """What is compared, in one line."""
+    reference: str = ""
+    """Table or section of the paper, if it is one of the paper's."""
+    figure: str = ""
+    """What the paper reports: mIoU in percent."""
+    needs: Mapping[str, str] = Field(default_factory=dict)
+    """What must lie on disk, by name of the data set; that of the base unless set."""
+    notes: str = ""
+    """What the paper leaves open and how it is read here."""
+    base: str | None = None
+    """Setting that this one starts from; null = `params.yaml` as it is."""
+    params: Mapping[str, Any] = Field(default_factory=dict)
+    """What all runs change, laid out like `params.yaml`; `rounds` replaces all rounds."""
+    runs: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    """What each run changes besides, by name; none = one run."""
+
+
+def read_setting(folder: Path, name: str) -> Setting:
+    """Read a setting and, merged into it, those that it starts from.
+
+    Args:
+        folder: of the settings.
+        name: file name without `.yaml`.
+
+    Raises:
+        ParamsError: there is no such setting, it starts from itself, or a key or value is wrong.
+    """
+    setting = _read_file(folder, name)
+    seen = [name]
+    while setting.base is not None:
+        if setting.base in seen:
+            raise ParamsError(f"{folder / name}.yaml - base - expected another setting - found {setting.base} - correct it")
+        seen.append(setting.base)
+        base = _read_file(folder, setting.base)
+        merged = merge(base.params, setting.params)
+        setting = setting.model_copy(update={"base": base.base, "params": merged, "needs": setting.needs or base.needs})
+    return setting
+
+
+def list_settings(folder: Path) -> list[str]:
+    """Return the names of all settings, sorted."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def merge(base: Tree, changes: Tree) -> Tree:
+    """Return `base` with `changes`: mappings are merged, anything else and `rounds` is replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping) and key != "rounds"
+        merged[key] = merge(base[key], value) if nested else value
+    return merged
+
+
+def overrides(changes: Tree, current: Tree) -> list[str]:
+    """Spell changes as arguments of `dvc exp run --set-param`.
+
+    Args:
+        changes: part of `params.yaml`.
+        current: all of it; what has the wanted value already needs no override, a round that is not wanted is dropped.
+
+    Returns:
+        `key=value` to change, `+key=value` to add, `~key` to drop; in Hydra's override grammar, as DVC takes them.
+    """
+    spelled: list[str] = []
+    for key, value in changes.items():
+        there = current.get(key)
+        if key == "rounds":
+            spelled += [f"~rounds.{number}" for number in there or {} if number not in value]
+            added = {number: section for number, section in value.items() if number not in (there or {})}
+            spelled += [f"+rounds.{number}={_spell(section)}" for number, section in added.items()]
+            kept = {number: section for number, section in value.items() if number not in added}
+            spelled += _leaves(key, kept, there)
+        else:
+            spelled += _leaves(key, value, there)
+    return spelled
+
+
+def _leaves(key: str, value: object, current: object) -> list[str]:
+    if isinstance(value, Mapping):
+        known = current if isinstance(current, Mapping) else {}
+        return [text for name, inner in value.items() for text in _leaves(f"{key}.{name}", inner, known.get(name, _ABSENT))]
+    return [] if value == current and type(value) is type(current) else [f"{key}={_spell(value)}"]
+
+
+def _spell(value: object) -> str:
+    """Write a value in Hydra's override grammar; a text that could be taken for anything else is quoted."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_spell(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_spell, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        if _PLAIN.fullmatch(value) and value.lower() not in {"null", "true", "false", "nan", "inf"}:
+            return value
+        # A backslash escapes only before a quote, so only those before a quote, the closing one included, are doubled.
+        return '"' + re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ("\\" + found[2] if found[2] else ""), value) + '"'
+    return repr(value)
+
+
+def _read_file(folder: Path, name: str) -> Setting:
+    path = folder / f"{name}.yaml"
+    if name not in list_settings(folder):
+        raise ParamsError(f"{path} - expected one of {', '.join(list_settings(folder))} - found no such setting - choose one")
+    try:
+        return Setting.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise ParamsError(describe_error(path, error)) from error
