@@ -1,0 +1,75 @@
+"""Command `table`: the finished experiments of a setting as a table over seeds, printed and written as Markdown, CSV and JSON."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from pipeline.comparison.formats import to_csv, to_json, to_markdown
+from pipeline.comparison.rows import Result, build_rows, read_values
+from pipeline.files import write_json, write_text
+from pipeline.params import read_yaml_text
+from pipeline.settings import Setting, read_setting
+from stages.door import EXISTING, NEW, one_line_errors, say
+
+CONTROL = "none"
+"""Run that the others are held against, where a setting has it."""
+
+
+@click.command()
+@click.argument("name")
+@click.option("--settings", type=EXISTING, default="data/settings", show_default=True, help="Folder of the settings.")
+@click.option("--out", type=NEW, default="data/tables", show_default=True, help="Folder for NAME.md, NAME.csv and NAME.json.")
+@one_line_errors
+def main(name: str, settings: Path, out: Path) -> None:
+    """Tabulate the finished experiments of the setting NAME: means and deviations over seeds, gains and their intervals."""
+    write_table(name, read_setting(settings, name), out)
+
+
+def write_table(name: str, setting: Setting, out: Path) -> None:
+    """Print and write the table of a setting.
+
+    Raises:
+        ValueError: none of its experiments is finished.
+    """
+    results = list(_results(name, setting))
+    if not results:
+        raise ValueError(f"{name} - expected a finished experiment - found none - run `python -m stages.experiment {name}`")
+    control = CONTROL if CONTROL in setting.runs else None
+    rows = build_rows(results, control=control)
+    text = to_markdown(rows, control=control)
+    click.echo(f"{setting.title}\n\n{text}", nl=False)
+    write_text(out / f"{name}.md", text)
+    write_text(out / f"{name}.csv", to_csv(rows))
+    write_json(out / f"{name}.json", to_json(rows, name=name, title=setting.title, control=control))
+    say(f"written to {out}/{name}.md, .csv and .json")
+
+
+def _results(name: str, setting: Setting) -> Iterator[Result]:
+    """Yield what the experiments of a setting measured, run by run, from the commits that DVC keeps them in."""
+    head = _git("rev-parse", "HEAD").strip()
+    folder = f"refs/exps/{head[:2]}/{head[2:]}/"
+    experiments = {ref.removeprefix(folder): ref for ref in _git("for-each-ref", "--format=%(refname)", folder).split()}
+    for run in setting.runs or [""]:
+        pattern = re.compile(re.escape("-".join(filter(None, (name, run)))) + r"(-seed[0-9]+)?")
+        for experiment in sorted(filter(pattern.fullmatch, experiments)):
+            ref = experiments[experiment]
+            params = read_yaml_text(_git("show", f"{ref}:params.yaml"), where=f"{experiment}: params.yaml")
+            # Metrics of rounds that an experiment does not have may lie in its commit all the same: those of the baseline.
+            for key in ("0", *params["rounds"]):
+                metrics = json.loads(_git("show", f"{ref}:data/rounds/{key}/metrics.json"))
+                yield Result(run or name, key, params["seed"], read_values(metrics))
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"git {words[0]} - expected to read an experiment - found {done.stderr.strip()[-200:]} - run it again")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+import csv
+import json
+import math
+import statistics
+
+import pytest
+
+from pipeline.comparison.formats import to_csv, to_json, to_markdown
+from pipeline.comparison.rows import MEASURES, Result, build_rows, read_values
+
+
+def result(run: str, key: str, seed: int, mean_iou: float | None, kl: float | None = 0.1) -> Result:
+    values = dict.fromkeys(MEASURES, 0.5)
+    return Result(run, key, seed, {**values, "mean_iou": mean_iou, "kl": kl})
+
+
+ROUNDS: dict[str, list[tuple[str, float, float | None]]] = {
+    "none": [("0", 0.30, None), ("1", 0.32, None)],
+    "st": [("0", 0.30, None), ("1", 0.31, math.inf)],
+    "dars": [("0", 0.30, None), ("1", 0.35, 1e-9)],
+}
+RESULTS = [
+    result(run, key, seed, iou + seed / 100, kl)
+    for run, rounds in ROUNDS.items()
+    for key, iou, kl in rounds
+    for seed in (0, 1, 2)
+]
+
+
+def test_measures_are_read_from_where_evaluate_writes_them() -> None:
+    tree = {"mean_iou": 0.4, "tail_mean_iou": None, "pseudo_labels": {"coverage": 0.2, "kl": {"value": "inf"}, "accuracy": None}}
+    assert read_values(tree) == {
+        "mean_iou": 0.4, "tail_mean_iou": None, "realized_ratio": 0.2, "kl": math.inf, "pseudo_label_accuracy": None,
+    }  # fmt: skip
+    assert read_values({"mean_iou": 0.4})["kl"] is None
+
+
+def test_a_row_has_mean_and_sample_standard_deviation_over_seeds() -> None:
+    rows = {(row.run, row.round_key): row for row in build_rows(RESULTS, control="none")}
+    spread = rows["dars", "1"].spreads["mean_iou"]
+    assert spread is not None
+    assert spread.mean == pytest.approx(0.36)
+    assert spread.sd == pytest.approx(statistics.stdev([0.35, 0.36, 0.37]))
+    infinite = rows["st", "1"].spreads["kl"]
+    assert infinite is not None
+    assert math.isinf(infinite.mean)
+    assert infinite.sd is None
+    assert rows["dars", "0"].spreads["kl"] is None
+    assert rows["st", "1"].seeds == (0, 1, 2)
+
+
+def test_gains_are_over_round_zero_and_margins_over_the_control_of_the_same_round() -> None:
+    rows = {(row.run, row.round_key): row for row in build_rows(RESULTS, control="none")}
+    gain, margin = rows["dars", "1"].gains["mean_iou"], rows["dars", "1"].margins["mean_iou"]
+    assert gain is not None
+    assert margin is not None
+    assert gain.mean == pytest.approx(0.05)
+    assert margin.mean == pytest.approx(0.03)
+    assert rows["none", "1"].margins["mean_iou"] is None
+    assert rows["dars", "0"].gains["mean_iou"] is None
+    assert rows["dars", "0"].margins["mean_iou"] is None
+
+
+def test_only_seeds_that_both_have_are_paired() -> None:
+    some = [one for one in RESULTS if not (one.run == "none" and one.seed == 2)]
+    rows = {(row.run, row.round_key): row for row in build_rows(some, control="none")}
+    margin = rows["dars", "1"].margins["mean_iou"]
+    assert margin is not None
+    assert margin.seeds == 2
+
+
+def test_rows_keep_the_order_of_the_runs() -> None:
+    assert [row.run for row in build_rows(RESULTS, control=None)] == ["none", "none", "st", "st", "dars", "dars"]
+
+
+def test_the_three_formats_say_the_same() -> None:
+    rows = build_rows(RESULTS, control="none")
+    table = list(csv.DictReader(to_csv(rows).splitlines()))
+    tree = json.loads(json.dumps(to_json(rows, name="t", title="T", control="none"), allow_nan=False))
+    text = to_markdown(rows, control="none").splitlines()
+    assert len(table) == len(tree["rows"]) == len(text) - 2 == 6
+    for row, cells, line in zip(tree["rows"], table, text[2:], strict=True):
+        assert float(cells["mean_iou_mean"]) == row["spreads"]["mean_iou"]["mean"]
+        assert f"{100 * row['spreads']['mean_iou']['mean']:.1f} ± 1.0" in line
+    assert table[3]["kl_mean"] == "inf"
+    assert tree["rows"][3]["spreads"]["kl"]["mean"] == "inf"
+    assert "| infinite |" in text[5]
+    assert "+3.0 (+3.0 to +3.0)" in text[7]
+    assert table[0]["mean_iou_margin_mean"] == ""
+
+
+def test_one_seed_prints_without_a_deviation() -> None:
+    rows = build_rows([result("dars", "1", 0, 0.5)], control=None)
+    assert "| 50.0 |" in to_markdown(rows, control=None)
