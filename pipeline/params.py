@@ -49,44 +49,127 @@ class CamVidParams(Section):
     """Video sequence held out for evaluation; null = the val folder as shipped, which overlaps the train videos."""
 
 
+class CityscapesParams(Section):
+    """Cityscapes as its packages unpack (leftImg8bit, gtFine)."""
+
+    labels: Literal["label_ids", "label_train_ids"]
+    """Which of gtFine's files to read: `*_labelIds.png` as downloaded, or `*_labelTrainIds.png` that cityscapesscripts makes."""
+    train_extra: bool
+    """Add the 20k images of leftImg8bit/train_extra to the unlabeled ones; their coarse labels are never read."""
+
+
+class VocParams(Section):
+    """PASCAL VOC 2012 as its archive unpacks (VOCdevkit/VOC2012)."""
+
+    augmentation: Literal["none", "sbd", "segmentation_class_aug"]
+    """Where the other 9118 images of the augmented train set are listed: nowhere, in SBD as its archive unpacks
+    (benchmark_RELEASE/dataset), or as the PNGs of VOC2012/SegmentationClassAug."""
+
+
+class ScanNetParams(Section):
+    """ScanNet's 2D benchmark (scannet_frames_25k and the lists of scenes)."""
+
+    labels: Literal["nyu40", "raw"]
+    """Ids in the label PNGs: NYU40 as in scannet_frames_25k, or the 16-bit ids of the full export, which need
+    scannetv2-labels.combined.tsv beside them."""
+
+
+class Gta5Params(Section):
+    """GTA5 (Playing for Data) as its archives unpack (images, labels)."""
+
+    labels: Literal["index", "color"]
+    """`index`: palette PNGs as downloaded, whose indices are Cityscapes' label ids; `color`: copies saved as RGB."""
+
+
+DataSetName = Literal["streets", "camvid", "cityscapes", "voc", "scannet", "gta5", "folder"]
+
+
 class DataParams(Section):
     """Which images, and which of them are labeled."""
 
-    name: Literal["streets", "camvid"]
-    """Data set."""
+    name: DataSetName
+    """Data set; in domain adaptation the target, which gives the unlabeled and the validation images."""
     root: Annotated[str, Field(min_length=1)]
     """Folder of the raw data, relative to the project or absolute; only read, never written."""
-    labeled_fraction: Annotated[float, Field(gt=0.0, lt=1.0)]
-    """Share of the train pool whose labels are used; splits of one seed are nested across fractions."""
+    source: DataSetName | None
+    """Domain adaptation: the data set that gives the labeled images; null = `name` gives them too."""
+    source_root: Annotated[str, Field(min_length=1)]
+    """Folder of the source's raw data; read only with `source`."""
+    labeled_fraction: Annotated[float, Field(gt=0.0, le=1.0)] | None
+    """Share of the train pool whose labels are used; splits of one seed are nested across fractions. 1.0 = every image that has
+    a label file; null = the labeled set that the data set itself defines (voc: train.txt)."""
     labeled_list: FileName | None
-    """File in data/lists with the image ids of the labeled set, one per line; null = a random draw."""
+    """File in data/lists with the image ids of the labeled set, one per line; null = as `labeled_fraction` says."""
     unlabeled_list: FileName | None
     """File in data/lists with the image ids of the unlabeled set; null = the rest of the train pool."""
+    unlabeled_count: Count | None
+    """How many of the unlabeled images to use, a random draw that is nested across counts; null = all."""
+    holdout_fraction: Annotated[float, Field(ge=0.0, lt=1.0)]
+    """Share of the labeled images that no network trains on, for a calibrator to be fitted on; 0 = none."""
     val_list: FileName | None
     """File in data/lists with the image ids to evaluate on; null = the data set's own."""
+    val_fraction: Annotated[float, Field(gt=0.0, lt=1.0)]
+    """Share of the images with a label file that is held out for evaluation where the data set has no such part of its own."""
+    priors: FileName
+    """Class shares that pseudo labels are aligned with: `labeled` (those of the labeled set; in domain adaptation the source's),
+    `source` (the same, and there must be one), `val` (those of the validation set, as the paper's DARS (TD): it leaks), or a
+    file in data/lists: NAME.json with a share or a pixel count by class, NAME.txt with ids of images whose labels are counted."""
     streets: StreetsParams
     camvid: CamVidParams
+    cityscapes: CityscapesParams
+    voc: VocParams
+    scannet: ScanNetParams
+    gta5: Gta5Params
+
+    @model_validator(mode="after")
+    def _known_priors(self) -> Self:
+        if self.priors not in {"labeled", "source", "val"} and not self.priors.endswith((".json", ".txt")):
+            raise ValueError(f"priors is {self.priors!r}, expected labeled, source, val, NAME.json or NAME.txt")
+        if self.priors == "source" and self.source is None:
+            raise ValueError("priors is 'source', but source is null")
+        return self
+
+
+_OUTPUT_STRIDES = {"tiny": (4, 8, 16), "mobilenet_v3_large": (16,)}  # of all others: 8, 16, 32
 
 
 class ModelParams(Section):
     """The segmentation network; stored in every checkpoint, so only training reads this section."""
 
-    network: Literal["pspnet"]
-    """Segmentation head."""
-    backbone: Literal["tiny", "resnet18", "resnet34", "resnet50", "resnet101"]
-    """`tiny` is for CPUs and always trains from scratch."""
+    network: Literal["pspnet", "deeplabv2", "deeplabv3", "lraspp"]
+    """Segmentation network: the paper's `pspnet` and `deeplabv2`, torchvision's `deeplabv3` and `lraspp`."""
+    backbone: Literal["tiny", "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v3_large"]
+    """`tiny` is for CPUs and always trains from scratch; `mobilenet_v3_large` is for deeplabv3, and the only one for lraspp."""
     output_stride: Literal[4, 8, 16, 32]
-    """Input pixels per feature; 4 is for `tiny` alone. The paper: 8."""
+    """Input pixels per feature: 4, 8 or 16 for `tiny`, 8, 16 or 32 for a ResNet, 16 for `mobilenet_v3_large`. The paper: 8."""
     bins: Annotated[tuple[Count, ...], _AsTuple, Field(min_length=1)]
-    """Grid sizes of the pyramid pooling. PSPNet: 1, 2, 3, 6."""
+    """Grid sizes of the pyramid pooling; read by pspnet alone. PSPNet: 1, 2, 3, 6."""
     head_width: Count
-    """Channels of the fused head feature. PSPNet on ResNet-50: 512."""
+    """Channels of the fused head feature; read by pspnet alone. PSPNet on ResNet-50: 512."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
-    """Dropout before the classifiers. The paper's release: 0.1."""
+    """Dropout before the classifiers of pspnet and the auxiliary one of deeplabv2; deeplabv3 keeps torchvision's, lraspp has
+    none. The paper's release: 0.1."""
     auxiliary: bool
-    """Auxiliary head on layer3."""
+    """Auxiliary head on layer3 (block 4 of mobilenet_v3_large); lraspp has none. The paper: for pspnet, not for deeplabv2."""
     weights: Annotated[str, Field(min_length=1)]
     """`none` (from scratch), `imagenet` (torchvision's; needs a network) or a .safetensors / state-dict file."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        mobile = self.backbone == "mobilenet_v3_large"
+        if self.network == "lraspp" and not mobile:
+            raise ValueError(f"backbone is {self.backbone!r}, expected 'mobilenet_v3_large' for the network lraspp")
+        if self.network == "lraspp" and self.auxiliary:
+            raise ValueError("auxiliary is true, expected false for the network lraspp, which has no auxiliary head")
+        if self.network in {"pspnet", "deeplabv2"} and mobile:
+            raise ValueError(f"backbone is {self.backbone!r}, expected 'tiny' or a ResNet for the network {self.network}")
+        strides = _OUTPUT_STRIDES.get(self.backbone, (8, 16, 32))
+        if self.output_stride not in strides:
+            expected = " or ".join(map(str, strides))
+            raise ValueError(f"output_stride is {self.output_stride}, expected {expected} for the backbone {self.backbone}")
+        if self.backbone == "tiny" and self.weights == "imagenet":
+            raise ValueError("weights is 'imagenet', expected none or a file: the backbone tiny has no ImageNet weights")
+        return self
 
 
 class TrainingParams(Section):
@@ -104,6 +187,8 @@ class TrainingParams(Section):
     """Learning-rate factor of the heads over the backbone. The release: 10."""
     auxiliary_weight: Annotated[float, Field(ge=0.0)]
     """Weight of the auxiliary head's loss. The release: 0.4."""
+    focal_gamma: Annotated[float, Field(ge=0.0)]
+    """Exponent of the focal loss; 0 = cross entropy, as the paper trains. Its Table 5: 2."""
     checkpoint_every: Count
     """Steps between resume points."""
     log_every: Count
@@ -324,19 +409,44 @@ def read_params(path: Path) -> Params:
         ParamsError: the file is missing, is no YAML mapping, or a value is wrong; names the key path.
     """
     try:
-        tree: Any = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return Params.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise ParamsError(describe_error(path, error)) from error
+
+
+def read_yaml(path: Path) -> Any:  # noqa: ANN401 - YAML is what it is; the caller checks it
+    """Read a YAML 1.2 file, as DVC does.
+
+    Raises:
+        ParamsError: the file is missing or is no YAML.
+    """
+    try:
+        return read_yaml_text(path.read_text(encoding="utf-8"), where=str(path))
     except OSError as error:
         raise ParamsError(f"{path} - expected a readable file - {error.strerror} - restore it from git") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} - expected YAML - found {' '.join(str(error).split())} - correct the line") from error
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path} - expected YAML - found {error} - correct the line") from error
+
+
+def read_yaml_text(text: str, *, where: str) -> Any:  # noqa: ANN401 - likewise
+    """Parse YAML 1.2.
+
+    Raises:
+        ParamsError: it is no YAML; names `where` it comes from.
+    """
     try:
-        return Params.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
-        found = "nothing" if first["type"] == "missing" else repr(first["input"])
-        # Where several values contradict each other, the message names them and the section around them says nothing more.
-        contradiction = first["type"] == "value_error" and isinstance(first["input"], dict)
-        shown = "" if contradiction else f" - found {found[:80]}"
-        raise ParamsError(f"{path} - {key} - {first['msg']}{shown}{more} - correct the value") from error
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ParamsError(f"{where} - expected YAML - found {' '.join(str(error).split())} - correct the line") from error
+
+
+def describe_error(path: Path, error: ValidationError) -> str:
+    """Put the first of a file's errors in one line: key path, what was expected, what was found."""
+    first = error.errors()[0]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
+    found = "nothing" if first["type"] == "missing" else repr(first["input"])
+    # Where several values contradict each other, the message names them and the section around them says nothing more.
+    contradiction = first["type"] == "value_error" and isinstance(first["input"], dict)
+    shown = "" if contradiction else f" - found {found[:80]}"
+    return f"{path} - {key} - {first['msg']}{shown}{more} - correct the value"

@@ -3,7 +3,7 @@
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -75,6 +75,19 @@ def progress(steps: Iterable[Item], *, total: int, unit: str, initial: int = 0) 
         bar_format=None if terminal else "{desc}: {n_fmt} of {total_fmt} [{elapsed} < {remaining}, {rate_fmt}]",
     )
     return bar
+
+
+def run_to_end(done: Iterator[int], *, total: int, unit: str) -> None:
+    """Run a work that can resume, under a progress bar.
+
+    Args:
+        done: yields the number of items done, first those of an interrupted run.
+        total: items in all.
+        unit: what an item is.
+    """
+    first = next(done)
+    for _ in progress(done, total=total, unit=unit, initial=first):
+        pass
 
 
 def say(text: str) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 import click
 
 from pipeline.datasets.catalog import Catalog, read_catalog
-from pipeline.datasets.class_frequencies import Shares, count_classes, read_priors, sum_counts
-from pipeline.datasets.images import read_image, read_label_png, write_label_png
+from pipeline.datasets.class_frequencies import Shares, sum_counts
+from pipeline.datasets.images import read_image, write_label_png
+from pipeline.datasets.priors import read_labeled_shares, read_priors
 from pipeline.datasets.samples import Sample, read_samples
 from pipeline.evaluation.confusion import LabelArray, measure_samples, sum_confusions
 from pipeline.evaluation.protocol import describe_protocol
-from pipeline.evaluation.pseudo_label_quality import pseudo_label_metrics
+from pipeline.evaluation.pseudo_label_quality import measure_pseudo_labels, pseudo_label_metrics
 from pipeline.evaluation.segmentation import segmentation_metrics, tail_classes
 from pipeline.files import atomic_path, write_json
 from pipeline.inference.predict import Predictor
@@ -41,7 +42,7 @@ def main(
     classes = read_catalog(catalog)
     count, names = classes.num_classes, classes.class_names
     class_priors = read_priors(priors, names)
-    tail = tail_classes(names, class_priors, params.evaluation)
+    tail = tail_classes(names, read_labeled_shares(priors, names), params.evaluation)
     samples = read_samples(val, labels=True)
     predictor = Predictor(read_model(model).network, params.inference, prepare_device(params.runtime))
 
@@ -56,7 +57,9 @@ def main(
         "protocol": describe_protocol(params.inference, data=classes.name, images=len(samples)),
     }
     if pseudo_labels and unlabeled and truth:
-        report["pseudo_labels"] = _measure_pseudo_labels(pseudo_labels, unlabeled, truth, classes, class_priors)
+        report["pseudo_labels"] = _measure_pseudo_labels(
+            pseudo_labels, unlabeled, truth, classes, class_priors, workers=params.runtime.workers
+        )
     with atomic_path(examples) as folder:
         folder.mkdir()
         for sample in samples[: params.evaluation.examples]:
@@ -65,18 +68,15 @@ def main(
 
 
 def _measure_pseudo_labels(
-    folder: Path, unlabeled: Path, truth: Path, classes: Catalog, class_priors: Shares
+    folder: Path, unlabeled: Path, truth: Path, classes: Catalog, class_priors: Shares, *, workers: int
 ) -> dict[str, object]:
-    count = classes.num_classes
-
-    def pseudo(sample: Sample) -> LabelArray:
-        return read_label_png(folder / f"{sample.image_id}.png", num_classes=count, size=sample.size)
-
     samples = read_samples(unlabeled, labels=False)
-    known = read_samples(truth, labels=True, may_be_empty=True)
+    known = {sample.image_id: sample for sample in read_samples(truth, labels=True, may_be_empty=True)}
+    measured = measure_pseudo_labels(folder, samples, known, classes, workers=workers)
+    pairs = list(progress(measured, total=len(samples), unit="pseudo label"))
     return pseudo_label_metrics(
-        sum_counts((count_classes(pseudo(sample), count) for sample in samples), count),
-        sum_confusions(measure_samples(known, classes, pseudo), count),
+        sum_counts((counts for counts, _ in pairs), classes.num_classes),
+        sum_confusions((confusion for _, confusion in pairs), classes.num_classes),
         class_priors,
         classes.class_names,
         pixels=sum(sample.height * sample.width for sample in samples),

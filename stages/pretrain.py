@@ -15,7 +15,7 @@ from pipeline.training.curve import Row, write_curve
 from pipeline.training.loop import Course
 from pipeline.training.run import run_training
 from pipeline.training.schedules import count_steps
-from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_errors, progress, say
+from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_errors, run_to_end, say
 
 
 @click.command()
@@ -50,11 +50,9 @@ def main(catalog: Path, labeled: Path, model: Path, curve: Path, *, fresh: bool)
             folder=scratch.folder,
             curve=rows,
         )
-        first = next(done)
-        for _ in progress(done, total=steps, unit="step", initial=first):
-            pass
+        run_to_end(done, total=steps, unit="step")
         write_curve(curve, rows)
-        write_model(model, network, model_params=params.model, class_names=classes.class_names)
+        write_model(model, network, model_params=params.model, class_names=classes.class_names, colors=classes.colors)
 
 
 if __name__ == "__main__":

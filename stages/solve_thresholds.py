@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.calibration.calibrator import read_calibrator
-from pipeline.datasets.class_frequencies import read_priors
+from pipeline.datasets.priors import read_priors
 from pipeline.evaluation.distribution import describe_kl
 from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.selection import write_selection

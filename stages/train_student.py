@@ -15,7 +15,7 @@ from pipeline.training.loop import Course
 from pipeline.training.run import run_training
 from pipeline.training.schedules import count_steps
 from pipeline.transforms.draws import scale_range
-from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_errors, progress, round_option, say
+from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_errors, round_option, run_to_end, say
 
 
 @click.command()
@@ -77,11 +77,15 @@ def main(
             folder=scratch.folder,
             curve=rows,
         )
-        first = next(done)
-        for _ in progress(done, total=steps, unit="step", initial=first):
-            pass
+        run_to_end(done, total=steps, unit="step")
         write_curve(curve, rows)
-        write_model(model, checkpoint.network, model_params=checkpoint.model_params, class_names=checkpoint.class_names)
+        write_model(
+            model,
+            checkpoint.network,
+            model_params=checkpoint.model_params,
+            class_names=classes.class_names,
+            colors=classes.colors,
+        )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ COPIED = (
     "pipeline",
     "stages",
     "data/lists",
+    "data/settings",
     "data/raw/streets",
 )
 

@@ -6,8 +6,8 @@ Reference: Brostow, Fauqueur, Cipolla: Semantic object classes in video, PRL 200
 from pathlib import Path
 
 from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
+from pipeline.datasets.data_set import DataSet, Pair
 from pipeline.datasets.samples import check_image_id
-from pipeline.datasets.sources import Pair, Source
 from pipeline.params import CamVidParams
 
 CLASS_NAMES = ("sky", "building", "pole", "road", "sidewalk", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
@@ -27,7 +27,7 @@ COLORS = (
 VOID = 11
 
 
-def find_camvid(root: Path, params: CamVidParams) -> Source:
+def find_camvid(root: Path, params: CamVidParams) -> DataSet:
     """Find CamVid's images and label files.
 
     Args:
@@ -51,7 +51,7 @@ def find_camvid(root: Path, params: CamVidParams) -> Source:
                 " - set data.camvid.val_sequence"
             )
     train_ids = {index: index for index in range(len(CLASS_NAMES))} | {VOID: IGNORE_INDEX}
-    return Source(catalog=Catalog("camvid", CLASS_NAMES, COLORS, train_ids), train=train, val=val)
+    return DataSet(catalog=Catalog("camvid", CLASS_NAMES, COLORS, train_ids), train=train, val=val)
 
 
 def _read_part(root: Path, name: str) -> dict[str, Pair]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal, cast
 
 from pipeline.files import read_json, write_json
 
@@ -19,12 +20,14 @@ class Catalog:
         class_names: (C,), index = train id.
         colors: (C,) RGB triples, 0-255.
         train_ids: value in a label file -> train id in 0..C-1 or `IGNORE_INDEX`; a value that is not listed is an error.
+        encoding: what a value is: `index`, the number that a gray or palette file stores, or `color`, see `pack_color`.
     """
 
     name: str
     class_names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
     train_ids: Mapping[int, int]
+    encoding: Literal["index", "color"] = "index"
 
     def __post_init__(self) -> None:
         """Check what a new data set can get wrong.
@@ -50,6 +53,12 @@ class Catalog:
         return len(self.class_names)
 
 
+def pack_color(color: tuple[int, int, int]) -> int:
+    """Return an RGB triple as the one number by which `train_ids` knows it, 0xRRGGBB."""
+    red, green, blue = color
+    return red << 16 | green << 8 | blue
+
+
 def write_catalog(path: Path, catalog: Catalog) -> None:
     """Write a catalog as JSON."""
     write_json(path, asdict(catalog))
@@ -63,11 +72,15 @@ def read_catalog(path: Path) -> Catalog:
     """
     tree = read_json(path)
     try:
+        encoding = tree["encoding"]
+        if encoding not in {"index", "color"}:
+            raise ValueError(f"encoding {encoding!r}")  # noqa: TRY301 - one door for all
         return Catalog(
             name=str(tree["name"]),
             class_names=tuple(tree["class_names"]),
             colors=tuple((int(red), int(green), int(blue)) for red, green, blue in tree["colors"]),
             train_ids={int(value): int(train_id) for value, train_id in tree["train_ids"].items()},
+            encoding=cast("Literal['index', 'color']", encoding),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} - expected a catalog of classes - {error!r} - run the stage `prepare`") from error

@@ -7,20 +7,20 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.catalog import Catalog
 from pipeline.datasets.class_frequencies import count_classes
+from pipeline.datasets.data_set import DataSet, Pair
 from pipeline.datasets.images import read_image, read_labels
 from pipeline.datasets.samples import Sample
-from pipeline.datasets.sources import Pair, Source
 from pipeline.files import digest
 from pipeline.parallel import map_ordered
 
 
 def check_samples(
-    source: Source, image_ids: Sequence[str], *, labels_required: bool, workers: int
+    data_set: DataSet, image_ids: Sequence[str], *, labels_required: bool, workers: int
 ) -> Iterator[tuple[Sample, NDArray[np.int64]]]:
     """Read every image and label file; yield the sample and its (C,) pixel counts (zeros without a label file).
 
     Args:
-        source: the data set.
+        data_set: the images come from.
         image_ids: which of its images, in the order to yield.
         labels_required: whether an image without a label file is an error.
         workers: threads.
@@ -28,10 +28,10 @@ def check_samples(
     Raises:
         ValueError: a file is damaged, sizes differ, a value is no class, or a required label file is missing.
     """
-    pairs = dict(source.train) | dict(source.val)
+    pairs = data_set.pairs
 
     def check(image_id: str) -> tuple[Sample, NDArray[np.int64]]:
-        return _check_pair(image_id, pairs[image_id], source.catalog, labels_required=labels_required)
+        return _check_pair(image_id, pairs[image_id], data_set.catalog, labels_required=labels_required)
 
     yield from map_ordered(check, image_ids, workers=workers)
 

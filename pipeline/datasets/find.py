@@ -4,17 +4,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.datasets.camvid import find_camvid
-from pipeline.datasets.sources import Source
+from pipeline.datasets.cityscapes import find_cityscapes
+from pipeline.datasets.data_set import DataSet
+from pipeline.datasets.folder import find_folder
+from pipeline.datasets.gta5 import find_gta5
+from pipeline.datasets.scannet import find_scannet
 from pipeline.datasets.streets.files import draw_streets
+from pipeline.datasets.voc import find_voc
 from pipeline.params import DataParams
 
-_FIND: dict[str, Callable[[DataParams, Path], Source]] = {
-    "streets": lambda params, drawn: draw_streets(drawn, params.streets),
-    "camvid": lambda params, _: find_camvid(Path(params.root), params.camvid),
+_FIND: dict[str, Callable[[DataParams, Path, Path], DataSet]] = {
+    "streets": lambda params, _, drawn: draw_streets(drawn, params.streets),
+    "camvid": lambda params, root, _: find_camvid(root, params.camvid),
+    "cityscapes": lambda params, root, _: find_cityscapes(root, params.cityscapes),
+    "voc": lambda params, root, _: find_voc(root, params.voc),
+    "scannet": lambda params, root, _: find_scannet(root, params.scannet),
+    "gta5": lambda params, root, _: find_gta5(root, params.gta5),
+    "folder": lambda _, root, __: find_folder(root),
 }
 
 
-def find_source(params: DataParams, *, drawn: Path) -> Source:
+def find_data_set(params: DataParams, *, drawn: Path) -> DataSet:
     """Find the data set that `params` names.
 
     Args:
@@ -24,4 +34,26 @@ def find_source(params: DataParams, *, drawn: Path) -> Source:
     Raises:
         ValueError: files are missing; names which file is expected where.
     """
-    return _FIND[params.name](params, drawn)
+    return _FIND[params.name](params, Path(params.root), drawn)
+
+
+def find_source(params: DataParams, target: DataSet, *, drawn: Path) -> DataSet:
+    """Find the data set whose labels train: `data.source` in domain adaptation, else the target itself.
+
+    Args:
+        params: the `data` section.
+        target: what `find_data_set` found.
+        drawn: as there.
+
+    Raises:
+        ValueError: files are missing, or the two have other classes.
+    """
+    if params.source is None:
+        return target
+    source = _FIND[params.source](params, Path(params.source_root), drawn)
+    if source.catalog.class_names != target.catalog.class_names:
+        raise ValueError(
+            f"params.yaml - data.source - expected a data set with the classes of {params.name} - found"
+            f" {', '.join(source.catalog.class_names)} in {params.source} - choose data sets that share their classes"
+        )
+    return source

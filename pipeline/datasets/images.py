@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.io import loadmat
 
 from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
 
@@ -31,7 +32,8 @@ def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int]) -> NDArr
     """Read a label file and translate its values into train ids.
 
     Args:
-        path: an image with one value per pixel: gray of 8 or 16 bits, or palette indices.
+        path: an image with one value per pixel (gray of 8 or 16 bits, or palette indices), for a catalog of colors an RGB or
+            palette image, or a .mat file of SBD.
         catalog: says which value means which train id.
         size: (height, width) of the image that it labels.
 
@@ -39,26 +41,19 @@ def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int]) -> NDArr
         (H, W) uint8, train ids and `IGNORE_INDEX`.
 
     Raises:
-        ValueError: unreadable, several channels, another size, or a value that the catalog does not list.
+        ValueError: unreadable, several channels where one is expected, another size, or a value that the catalog does not list.
     """
-    values = _decode(path, mode=None)
-    if values.ndim != 2 or values.dtype == np.bool_ or not np.issubdtype(values.dtype, np.integer):
-        raise ValueError(
-            f"{path} - expected one integer per pixel - found {values.dtype} {values.shape} - save it as gray or palette PNG"
-        )
+    values = _decode_values(path, catalog)
     if values.shape != size:
         raise ValueError(f"{path} - expected labels of the image's size {size} - found {values.shape} - correct the pair")
-    table = _train_id_table(tuple(sorted(catalog.train_ids.items())))
-    highest = int(values.max())
-    train_ids = (
-        table[values] if int(values.min()) >= 0 and highest < len(table) else np.full(values.shape, _NOT_LISTED, np.uint16)
-    )
-    if int(train_ids.max()) == _NOT_LISTED:
+    translated = _translate(values, tuple(sorted(catalog.train_ids.items())))
+    if int(translated.max()) == _NOT_LISTED:
         unknown = next(int(value) for value in np.unique(values) if int(value) not in catalog.train_ids)
+        shown = f"#{unknown:06x}" if catalog.encoding == "color" else unknown
         raise ValueError(
-            f"{path} - expected values of {catalog.name}'s classes - found {unknown} - correct the label file or the class list"
+            f"{path} - expected values of {catalog.name}'s classes - found {shown} - correct the label file or the class list"
         )
-    return train_ids.astype(np.uint8)
+    return translated.astype(np.uint8)
 
 
 def write_label_png(path: Path, labels: NDArray[np.uint8], colors: Sequence[tuple[int, int, int]]) -> None:
@@ -113,9 +108,51 @@ def _decode(path: Path, *, mode: str | None) -> NDArray[Any]:
         ) from error
 
 
+def _decode_values(path: Path, catalog: Catalog) -> NDArray[np.integer[Any]]:
+    """Return the (H, W) values that a catalog translates."""
+    if catalog.encoding == "color":
+        colors = _decode(path, mode="RGB").astype(np.uint32)
+        return colors[..., 0] << 16 | colors[..., 1] << 8 | colors[..., 2]
+    values = _decode_sbd(path) if path.suffix == ".mat" else _decode(path, mode=None)
+    if values.ndim != 2 or values.dtype == np.bool_ or not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(
+            f"{path} - expected one integer per pixel - found {values.dtype} {values.shape} - save it as gray or palette PNG,"
+            " or declare labels by color"
+        )
+    return values
+
+
+def _decode_sbd(path: Path) -> NDArray[Any]:
+    """Return `GTcls.Segmentation` of a MATLAB file of SBD (Hariharan et al., ICCV 2011)."""
+    try:
+        with path.open("rb") as handle:
+            labels: NDArray[Any] = loadmat(handle)["GTcls"]["Segmentation"][0, 0]
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} - expected a label file of SBD - found none - restore the file") from error
+    # scipy raises whatever its parser stumbles over in a damaged file.
+    except Exception as error:
+        raise ValueError(
+            f"{path} - expected a label file of SBD - {' '.join(str(error).split())} - replace the damaged file"
+        ) from error
+    return labels
+
+
+def _translate(values: NDArray[np.integer[Any]], pairs: tuple[tuple[int, int], ...]) -> NDArray[np.uint16]:
+    """Return train ids, `_NOT_LISTED` where a value is not among the ascending `pairs`."""
+    highest = pairs[-1][0]
+    if highest < 2**16 and int(values.min()) >= 0 and int(values.max()) <= highest:
+        translated: NDArray[np.uint16] = _train_id_table(pairs)[values]
+        return translated
+    # A table of all colors would have 16 million entries: few are listed, and a search among them finds them as well.
+    listed = np.array([value for value, _ in pairs], np.int64)
+    train_ids = np.array([train_id for _, train_id in pairs], np.uint16)
+    places = np.searchsorted(listed, values).clip(max=len(listed) - 1)
+    return np.where(listed[places] == values, train_ids[places], np.uint16(_NOT_LISTED)).astype(np.uint16, copy=False)
+
+
 @cache
 def _train_id_table(pairs: tuple[tuple[int, int], ...]) -> NDArray[np.uint16]:
-    table = np.full(max(value for value, _ in pairs) + 1, _NOT_LISTED, np.uint16)
+    table = np.full(pairs[-1][0] + 1, _NOT_LISTED, np.uint16)
     for value, train_id in pairs:
         table[value] = train_id
     return table

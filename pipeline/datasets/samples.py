@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from pipeline.files import write_text
 
 _COLUMNS = ("image_id", "height", "width", "image", "image_sha256", "labels", "labels_sha256")
-_IMAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_LONGEST_ID = 200  # bytes; with an ending, a file name may have 255
 
 
 @dataclass(frozen=True)
@@ -57,13 +56,18 @@ def _rebase(path: Path | None, old: Path, new: Path) -> Path | None:
 
 
 def check_image_id(image_id: str, where: str) -> str:
-    """Return `image_id` if it can name a file inside a folder.
+    """Return `image_id` if it can name a file inside a folder and stand on a line of its own.
 
     Raises:
-        ValueError: it holds a path separator, starts with a dot, or has other characters than letters, digits, `.`, `_`, `-`.
+        ValueError: it is empty or longer than 200 bytes, holds a path separator or a character that cannot be printed, or begins
+            with a dot or begins or ends with a space.
     """
-    if not _IMAGE_ID.fullmatch(image_id):
-        raise ValueError(f"{where} - expected an image id of letters, digits, '.', '_', '-' - found {image_id!r} - rename it")
+    safe = image_id.isprintable() and not set(image_id) & {"/", "\\"} and image_id == image_id.strip()
+    if not safe or not 1 <= len(image_id.encode("utf-8", "replace")) <= _LONGEST_ID or image_id.startswith("."):
+        raise ValueError(
+            f"{where} - expected a printable name of 1 to {_LONGEST_ID} bytes without slashes, leading dots or outer spaces"
+            f" - found {image_id[:80]!r} - rename it"
+        )
     return image_id
 
 

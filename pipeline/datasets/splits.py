@@ -1,87 +1,154 @@
-"""Which images of the train pool are labeled: drawn from the seed, nested across fractions, or given by the user's lists."""
+"""Which images are labeled, unlabeled and evaluated on: drawn from the seed, nested, or given by the user's lists."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.datasets.data_set import DataSet, Pair
 from pipeline.datasets.samples import read_ids
-from pipeline.datasets.sources import Source
 from pipeline.params import DataParams
 from pipeline.randomness import keyed_generator
 
 
 @dataclass(frozen=True)
 class Split:
-    """Image ids, each list sorted; labeled, unlabeled and val are disjoint."""
+    """Image ids, each list sorted; those of one data set are disjoint.
+
+    Attributes:
+        labeled: whose labels train; in domain adaptation ids of the source.
+        unlabeled: to be pseudo-labeled.
+        val: to evaluate on.
+        holdout: labeled images, of the same data set, that no network trains on.
+    """
 
     labeled: list[str]
     unlabeled: list[str]
     val: list[str]
+    holdout: list[str]
 
 
-def draw_labeled(candidates: Collection[str], *, fraction: float, seed: int, pool_size: int) -> list[str]:
-    """Draw the labeled images of a train pool.
+def draw(candidates: Collection[str], count: int, *, seed: int, name: str) -> list[str]:
+    """Draw `count` image ids, sorted.
 
-    The candidates are shuffled once per seed and the first are taken, so the set of a smaller fraction lies in that of a larger
-    one (method.md, section 7: Cityscapes' 1/8 in its 1/4).
+    The candidates are shuffled once per seed and the first are taken, so a smaller draw lies in a larger one (method.md,
+    section 7: Cityscapes' 1/8 in its 1/4).
 
     Args:
-        candidates: image ids of the train pool that have a label file.
-        fraction: share of the pool to label, in (0, 1); rounded, but one image at least is labeled and one is left unlabeled.
+        candidates: image ids; their order does not matter.
+        count: at most their number.
+        seed: of the experiment.
+        name: what is drawn; keys the generator.
+    """
+    order = keyed_generator(seed, name).permutation(sorted(candidates))
+    return sorted(str(image_id) for image_id in order[:count])
+
+
+def draw_labeled(pool: Mapping[str, Pair], *, fraction: float, seed: int) -> list[str]:
+    """Draw the labeled images of a train pool among those that have a label file.
+
+    Args:
+        pool: image ids and their files.
+        fraction: share of the pool to label, in (0, 1]; rounded, but one image at least is labeled and, below 1, one is not.
+            1 takes every image that has a label file.
         seed: of the shuffle.
-        pool_size: images of the train pool, those without a label file included.
 
     Raises:
-        ValueError: there is none to label, or none would be left.
+        ValueError: the pool has too few label files.
     """
-    most = min(len(candidates), pool_size - 1)
-    if most < 1:
+    candidates = [image_id for image_id, pair in pool.items() if pair.labels]
+    count = len(candidates) if fraction == 1.0 else min(max(round(fraction * len(pool)), 1), len(pool) - 1)
+    if not 1 <= count <= len(candidates):
+        bare = next((f"{pair.image}" for pair in pool.values() if not pair.labels), "the data set")
         raise ValueError(
-            f"train pool - expected two images at least, one of them with labels - found {pool_size} and {len(candidates)}"
-            " - add images"
+            f"data.labeled_fraction - expected label files for {max(count, 1)} of {len(pool)} train images"
+            f" - found {len(candidates)}, none for {bare} - add label files, lower the fraction, or set it to 1.0 for all"
         )
-    order = keyed_generator(seed, "split").permutation(sorted(candidates))
-    return sorted(str(image_id) for image_id in order[: min(max(round(fraction * pool_size), 1), most)])
+    return draw(candidates, count, seed=seed, name="split")
 
 
-def build_split(source: Source, params: DataParams, *, lists: Path, seed: int) -> Split:
+def build_split(data_set: DataSet, source: DataSet, params: DataParams, *, lists: Path, seed: int) -> Split:
     """Split a data set as its parameters say.
 
     Args:
-        source: the data set.
+        data_set: gives the unlabeled and the validation images.
+        source: gives the labeled images; the same data set but in domain adaptation.
         params: the `data` section.
         lists: folder of the user's own lists.
-        seed: of the draw.
+        seed: of the draws.
+
+    Returns:
+        The sets; none is unlabeled where every image is labeled, none held out unless the parameters say so.
 
     Raises:
-        ValueError: a list is missing, empty or names unknown images, the sets overlap, a labeled or val image has no label file,
-            or nothing is left unlabeled.
+        ValueError: a list is missing, empty or names unknown images, the sets overlap, or there is no labeled or no validation
+            image.
     """
-    known = {*source.train, *source.val}
-    val = sorted(source.val) if params.val_list is None else read_ids(lists / params.val_list, known)
+    known = data_set.pairs
+    val = _val(data_set, params, lists=lists, seed=seed)
     # Only what is drawn or derived keeps clear of the validation images; lists that overlap are the user's to correct.
-    pool = sorted(set(source.train) - set(val))
-    if params.labeled_list is None:
-        candidates = [image_id for image_id in pool if source.train[image_id].labels]
-        labeled = draw_labeled(candidates, fraction=params.labeled_fraction, seed=seed, pool_size=len(pool))
-    else:
-        labeled = read_ids(lists / params.labeled_list, known)
+    pool = {image_id: pair for image_id, pair in data_set.train.items() if image_id not in set(val)}
+    adapts = source is not data_set
+    labeled = _labeled(source, source.train if adapts else pool, params, lists=lists, seed=seed)
     if params.unlabeled_list is None:
-        unlabeled = sorted(set(pool) - set(labeled))
+        unlabeled = sorted({*pool, *data_set.extra} - set(() if adapts else labeled) - set(val))
     else:
         unlabeled = read_ids(lists / params.unlabeled_list, known)
-    for (name, ids), (other, other_ids) in (
-        (("labeled", labeled), ("unlabeled", unlabeled)),
-        (("labeled", labeled), ("val", val)),
-        (("unlabeled", unlabeled), ("val", val)),
-    ):
-        if shared := sorted(set(ids) & set(other_ids)):
+    if params.unlabeled_count is not None:
+        if params.unlabeled_count > len(unlabeled):
             raise ValueError(
-                f"data lists - expected {name} and {other} to be disjoint - both hold {shared[0]} - remove it from one"
+                f"params.yaml - data.unlabeled_count - expected at most the {len(unlabeled)} unlabeled images that there are"
+                f" - found {params.unlabeled_count} - lower it, or set it to null for all"
             )
-    for name, ids in (("labeled", labeled), ("unlabeled", unlabeled), ("val", val)):
-        if not ids:
-            raise ValueError(
-                f"data lists - expected at least one {name} image - found none - change the lists or data.labeled_fraction"
-            )
-    return Split(sorted(labeled), sorted(unlabeled), sorted(val))
+        unlabeled = draw(unlabeled, params.unlabeled_count, seed=seed, name="unlabeled")
+    _check_disjoint("unlabeled", unlabeled, "val", val)
+    if not adapts:
+        _check_disjoint("labeled", labeled, "unlabeled", unlabeled)
+        _check_disjoint("labeled", labeled, "val", val)
+    holdout = draw(labeled, _holdout_count(len(labeled), params.holdout_fraction), seed=seed, name="holdout")
+    return Split(sorted(set(labeled) - set(holdout)), sorted(unlabeled), sorted(val), holdout)
+
+
+def _holdout_count(images: int, fraction: float) -> int:
+    if fraction == 0:
+        return 0
+    if images < 2:
+        raise ValueError(
+            f"params.yaml - data.holdout_fraction - expected two labeled images at least, one to learn from and one to hold out"
+            f" - found {images} - set it to 0 or label more images"
+        )
+    return min(max(round(fraction * images), 1), images - 1)
+
+
+def _val(data_set: DataSet, params: DataParams, *, lists: Path, seed: int) -> list[str]:
+    """Return the images to evaluate on: the user's list, the data set's own part, or a draw."""
+    if params.val_list is not None:
+        return read_ids(lists / params.val_list, data_set.pairs)
+    if data_set.val:
+        return sorted(data_set.val)
+    candidates = [image_id for image_id, pair in data_set.train.items() if pair.labels]
+    if len(candidates) < 2:
+        raise ValueError(
+            f"params.yaml - data.val_list - expected two images with label files at least, to learn from and to evaluate on"
+            f" - found {len(candidates)} - label more images"
+        )
+    count = min(max(round(params.val_fraction * len(candidates)), 1), len(candidates) - 1)
+    return draw(candidates, count, seed=seed, name="val")
+
+
+def _labeled(data_set: DataSet, pool: Mapping[str, Pair], params: DataParams, *, lists: Path, seed: int) -> list[str]:
+    """Return the labeled images: the user's list, the data set's own labeled set, or a draw."""
+    if params.labeled_list is not None:
+        return read_ids(lists / params.labeled_list, data_set.pairs)
+    if params.labeled_fraction is not None:
+        return draw_labeled(pool, fraction=params.labeled_fraction, seed=seed)
+    if data_set.labeled is None:
+        raise ValueError(
+            f"params.yaml - data.labeled_fraction - expected a fraction, as {data_set.catalog.name} defines no labeled set of its"
+            " own - found null - set it to 1.0 for every image with a label file, or name a data.labeled_list"
+        )
+    return sorted(data_set.labeled & set(pool))
+
+
+def _check_disjoint(name: str, image_ids: Collection[str], other: str, other_ids: Collection[str]) -> None:
+    if shared := sorted(set(image_ids) & set(other_ids)):
+        raise ValueError(f"data lists - expected {name} and {other} to be disjoint - both hold {shared[0]} - remove it from one")

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.inference.sliding_window import predict_windows
-from pipeline.models.pspnet import PSPNet
+from pipeline.models.network import SegmentationNetwork
 from pipeline.params import InferenceParams
 from pipeline.transforms.color import normalize
 
@@ -15,7 +15,7 @@ from pipeline.transforms.color import normalize
 class Predictor:
     """A network in eval mode on its device, and the protocol by which it predicts."""
 
-    def __init__(self, network: PSPNet, params: InferenceParams, device: torch.device) -> None:
+    def __init__(self, network: SegmentationNetwork, params: InferenceParams, device: torch.device) -> None:
         """Move the network to the device; channels-last is the faster memory format for its convolutions."""
         self._network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._params = params

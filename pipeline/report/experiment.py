@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.datasets.catalog import Catalog, read_catalog
-from pipeline.datasets.class_frequencies import Shares, read_priors
+from pipeline.datasets.class_frequencies import Shares
+from pipeline.datasets.priors import read_labeled_shares, read_priors
 from pipeline.datasets.samples import Sample, read_samples
 from pipeline.evaluation.segmentation import tail_classes
 from pipeline.params import EvaluationParams
@@ -18,7 +19,8 @@ class Experiment:
 
     Attributes:
         catalog: of the data set.
-        class_priors: (C,) float64, shares of the labeled pixels.
+        class_priors: (C,) float64, what pseudo labels are aligned with.
+        labeled_shares: (C,) float64, shares of the labeled pixels; the same unless the user wants others.
         tail: (C,) whether a class is a tail class.
         num_labeled: labeled images.
         unlabeled: unlabeled samples, as training sees them.
@@ -29,6 +31,7 @@ class Experiment:
 
     catalog: Catalog
     class_priors: Shares
+    labeled_shares: Shares
     tail: tuple[bool, ...]
     num_labeled: int
     unlabeled: Sequence[Sample]
@@ -66,11 +69,13 @@ def read_experiment(prepared: Path, rounds: Path, keys: Sequence[str], evaluatio
     """
     catalog = read_catalog(prepared / "catalog.json")
     priors = read_priors(prepared / "class_priors.json", catalog.class_names)
+    shares = read_labeled_shares(prepared / "class_priors.json", catalog.class_names)
     known = read_samples(prepared / "unlabeled_truth.tsv", labels=True, may_be_empty=True)
     return Experiment(
         catalog=catalog,
         class_priors=priors,
-        tail=tuple(bool(rare) for rare in tail_classes(catalog.class_names, priors, evaluation)),
+        labeled_shares=shares,
+        tail=tuple(bool(rare) for rare in tail_classes(catalog.class_names, shares, evaluation)),
         num_labeled=len(read_samples(prepared / "labeled.tsv", labels=True)),
         unlabeled=read_samples(prepared / "unlabeled.tsv", labels=False),
         truth={sample.image_id: sample for sample in known},

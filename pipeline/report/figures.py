@@ -52,7 +52,7 @@ def class_distributions(experiment: Experiment) -> Picture | None:
     """
     if not experiment.students:
         return None
-    order = np.argsort(-experiment.class_priors, kind="stable")
+    order = np.argsort(-experiment.labeled_shares, kind="stable")
     panels = [_shares(experiment, one) for one in experiment.students]
     positive = [share for shares in panels for values in shares.values() for share in values if share > 0]
     floor = 10 ** math.floor(math.log10(min(positive) / 2))  # so that the smallest share still has a bar
@@ -115,7 +115,7 @@ def training_curves(experiment: Experiment) -> Picture:
 
 def class_iou(experiment: Experiment) -> Picture:
     """Draw each class's IoU by round, as dots on a line."""
-    order = np.argsort(-experiment.class_priors, kind="stable")
+    order = np.argsort(-experiment.labeled_shares, kind="stable")
     names = [experiment.catalog.class_names[index] for index in order]
     at = np.arange(len(order))
     with style.context(STYLE):
@@ -144,7 +144,7 @@ def class_iou(experiment: Experiment) -> Picture:
 def _shares(experiment: Experiment, one: Round) -> dict[str, list[float]]:
     chosen = one.selection
     assert chosen is not None
-    shares = {"labeled": experiment.class_priors.tolist()}
+    shares = {"labeled": experiment.labeled_shares.tolist()}
     for name, counts in (("predicted", chosen.predicted_counts), ("pseudo-labeled", chosen.realized_counts)):
         if total := sum(counts):
             shares[name] = [pixels / total for pixels in counts]

@@ -90,7 +90,7 @@ def iou_table(experiment: Experiment) -> Table:
     rows = []
     for index, cell in enumerate(_class_cells(experiment)):
         values = [one.scores.iou[index] for one in experiment.rounds]
-        share = Cell(percent(float(experiment.class_priors[index])))
+        share = Cell(percent(float(experiment.labeled_shares[index])))
         rows.append(Row((cell, share, *(Cell(percent(value)) for value in values), _gain(difference(values[-1], values[0])))))
     for name, means in (
         ("mean", [one.scores.mean_iou for one in experiment.rounds]),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from pipeline.models.pspnet import PSPNet
+from pipeline.models.network import SegmentationNetwork
 from pipeline.params import TrainingParams
 from pipeline.runtime import seed_torch
 from pipeline.training.batches import Batch
@@ -37,7 +37,7 @@ class Course:
 
 
 def train(
-    network: PSPNet,
+    network: SegmentationNetwork,
     batches: Callable[[int], Iterator[Batch]],
     course: Course,
     params: TrainingParams,
@@ -91,7 +91,7 @@ def train(
         yield done
 
 
-def _build_optimizer(network: PSPNet, params: TrainingParams) -> SGD:
+def _build_optimizer(network: SegmentationNetwork, params: TrainingParams) -> SGD:
     groups = [
         {"params": list(network.backbone_parameters()), "factor": 1.0},
         {"params": list(network.head_parameters()), "factor": params.head_factor},
@@ -99,13 +99,18 @@ def _build_optimizer(network: PSPNet, params: TrainingParams) -> SGD:
     return SGD(groups, lr=params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay)
 
 
-def _step(network: PSPNet, optimizer: SGD, batch: Batch, params: TrainingParams, device: torch.device) -> Tensor:
+def _step(network: SegmentationNetwork, optimizer: SGD, batch: Batch, params: TrainingParams, device: torch.device) -> Tensor:
     """Update once; return the loss of each part of the batch, (2,)."""
     optimizer.zero_grad(set_to_none=True)
     losses = torch.zeros(2, device=device)
     for part, (images, labels) in enumerate(batch):
         output = network(images.to(device, non_blocking=True, memory_format=torch.channels_last))
-        loss = segmentation_loss(output, labels.to(device, non_blocking=True), auxiliary_weight=params.auxiliary_weight)
+        loss = segmentation_loss(
+            output,
+            labels.to(device, non_blocking=True),
+            auxiliary_weight=params.auxiliary_weight,
+            focal_gamma=params.focal_gamma,
+        )
         # A backward pass per part frees its graph before the next one: half the memory, the same sum of gradients.
         loss.backward()  # type: ignore[no-untyped-call]
         losses[part] = loss.detach()

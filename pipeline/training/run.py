@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.models.pspnet import PSPNet
+from pipeline.models.network import SegmentationNetwork
 from pipeline.params import AugmentationParams, RuntimeParams, TrainingParams
 from pipeline.runtime import prepare_device
 from pipeline.training.batches import Batch, Crops, TrainingSet, load_batches
@@ -14,7 +14,7 @@ from pipeline.training.loop import Course, train
 
 
 def run_training(
-    network: PSPNet,
+    network: SegmentationNetwork,
     sets: Sequence[TrainingSet],
     course: Course,
     *,

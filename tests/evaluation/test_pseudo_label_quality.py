@@ -65,6 +65,8 @@ def test_pseudo_labels_are_judged_pixel_by_pixel(pixels: list[tuple[int, int]]) 
     assert metrics["coverage"] == sum(1 for _, label in pixels if label != 255) / len(pixels)
     assert metrics["kl"] == describe_kl(priors, counts)
     judged = [(true, label) for true, label in pixels if true != 255 and label != 255]
+    trues = [sum(1 for true, _ in pixels if true == label) for label in range(3)]
+    assert metrics["kl_true"] == describe_kl(trues, [sum(1 for _, label in judged if label == index) for index in range(3)])
     right = [true for true, label in judged if true == label]
     assert metrics["accuracy"] == (len(right) / len(judged) if judged else None)
     for index, name in enumerate(("a", "b", "c")):

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline.datasets.catalog import IGNORE_INDEX, Catalog, write_catalog
-from pipeline.datasets.class_frequencies import class_priors, write_priors
+from pipeline.datasets.class_frequencies import class_priors
 from pipeline.datasets.images import write_label_png
+from pipeline.datasets.priors import write_priors
 from pipeline.datasets.samples import Sample, unlabeled_view, write_samples
 from pipeline.evaluation.distribution import describe_kl
 from pipeline.evaluation.pseudo_label_quality import pseudo_label_metrics
@@ -70,7 +71,7 @@ def write_case(folder: Path, case: Case) -> tuple[Path, Path]:
     prepared.mkdir(parents=True)
     write_catalog(prepared / "catalog.json", catalog)
     counts = np.arange(count, 0, -1, dtype=np.int64) ** 2
-    write_priors(prepared / "class_priors.json", case.class_names, counts)
+    write_priors(prepared / "class_priors.json", case.class_names, labeled=counts, target=class_priors(counts), origin="labeled")
     lists = {name: [_sample(prepared, f"{name}_{index}", size, catalog, rng) for index, size in enumerate(case.sizes)]
              for name in ("labeled", "unlabeled", "val")}  # fmt: skip
     write_samples(prepared / "unlabeled_truth.tsv", lists["unlabeled"][:-1] if case.truth else [])

@@ -102,8 +102,8 @@ def test_a_damaged_teacher(broken: Path) -> None:
 
 
 def test_a_teacher_of_other_classes(broken: Path) -> None:
-    text = (broken / "data/prepared/catalog.json").read_text().replace('"road"', '"street"')
-    (broken / "data/prepared/catalog.json").write_text(text)
+    text = (broken / "data/prepared/labeled_catalog.json").read_text().replace('"road"', '"street"')
+    (broken / "data/prepared/labeled_catalog.json").write_text(text)
     fails(broken, *STUDENT, says="expected the classes of")
 
 

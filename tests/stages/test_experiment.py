@@ -58,7 +58,11 @@ def test_a_second_repro_runs_nothing(experiment: Path) -> None:
 
 
 def test_git_tracks_the_metrics_and_no_artifact(experiment: Path) -> None:
-    tracked = [name for name in git(experiment, "ls-files", "data").split() if not name.startswith(("data/raw", "data/lists"))]
+    tracked = [
+        name
+        for name in git(experiment, "ls-files", "data").split()
+        if not name.startswith(("data/raw", "data/lists", "data/settings"))
+    ]
     assert tracked == ["data/.gitignore", *(f"data/rounds/{key}/metrics.json" for key in (0, 1, 2))]
 
 
@@ -68,7 +72,7 @@ def test_metrics_say_how_they_were_measured(experiment: Path) -> None:
         assert {"mean_iou", "tail_mean_iou", "pixel_accuracy", "iou", "protocol", "tail_classes"} <= set(tree)
         assert "3 val images of streets" in tree["protocol"]
     quality = metrics(experiment, 2)["pseudo_labels"]
-    assert {"coverage", "kl", "accuracy", "precision", "recall"} == set(quality)
+    assert {"coverage", "kl", "kl_true", "accuracy", "precision", "recall"} == set(quality)
     assert quality["coverage"] == pytest.approx(selection(experiment, 2)["realized_ratio"])
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pipeline.models.build import build_network
+from pipeline.models.network import SegmentationNetwork
 from pipeline.models.pspnet import PSPNet
 from pipeline.params import ModelParams, TrainingParams, read_params
 from pipeline.training.batches import Batch
@@ -17,13 +18,14 @@ TRAINING: TrainingParams = PARAMS.training.model_copy(update={"checkpoint_every"
 MODEL: ModelParams = PARAMS.model.model_copy(update={"head_width": 8, "dropout": 0.5})
 
 
-def classifier(trained: PSPNet) -> torch.Tensor:
+def classifier(trained: SegmentationNetwork) -> torch.Tensor:
+    assert isinstance(trained, PSPNet)
     weight = trained.head[-1].weight
     assert isinstance(weight, torch.Tensor)
     return weight
 
 
-def network() -> PSPNet:
+def network() -> SegmentationNetwork:
     torch.manual_seed(0)
     return build_network(MODEL, 3)
 
@@ -42,7 +44,7 @@ def batches(parts: int, steps: int) -> Callable[[int], Iterator[Batch]]:
 
 def run(
     folder: Path, *, stop: int | None = None, parts: int = 2, steps: int = 10, params: TrainingParams = TRAINING
-) -> tuple[PSPNet, list[Row]]:
+) -> tuple[SegmentationNetwork, list[Row]]:
     trained, curve = network(), list[Row]()
     course = Course(steps=steps, seed=3, round_key="1")
     for done in train(
@@ -59,7 +61,7 @@ def run(
     return trained, curve
 
 
-def assert_same(one: PSPNet, other: PSPNet) -> None:
+def assert_same(one: SegmentationNetwork, other: SegmentationNetwork) -> None:
     for (name, left), right in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
         assert torch.equal(left, right), name
 

@@ -5,14 +5,14 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
+from pipeline.datasets.data_set import DataSet, Pair
 from pipeline.datasets.images import write_label_png
-from pipeline.datasets.sources import Pair, Source
 from pipeline.datasets.streets.scene import CLASS_NAMES, COLORS, draw_scene
 from pipeline.params import StreetsParams
 from pipeline.randomness import keyed_generator
 
 
-def draw_streets(folder: Path, params: StreetsParams) -> Source:
+def draw_streets(folder: Path, params: StreetsParams) -> DataSet:
     """Draw the data set into `folder/images` and `folder/labels`.
 
     Every scene is a function of (seed, part, index): more images never change the earlier ones, and train and val are
@@ -32,4 +32,4 @@ def draw_streets(folder: Path, params: StreetsParams) -> Source:
             write_label_png(labels / f"{image_id}.png", label_map, COLORS)
             parts[part][image_id] = pair
     train_ids = {index: index for index in (*range(len(CLASS_NAMES)), IGNORE_INDEX)}
-    return Source(catalog=Catalog("streets", CLASS_NAMES, COLORS, train_ids), train=parts["train"], val=parts["val"])
+    return DataSet(catalog=Catalog("streets", CLASS_NAMES, COLORS, train_ids), train=parts["train"], val=parts["val"])

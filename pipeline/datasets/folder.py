@@ -1,0 +1,117 @@
+"""A data set of one's own: `images`, `labels` and a `classes.yaml` that says what the label files mean."""
+
+import colorsys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from pipeline.datasets.catalog import IGNORE_INDEX, Catalog, pack_color
+from pipeline.datasets.data_set import DataSet
+from pipeline.datasets.layout import IMAGE_SUFFIXES, collect, expect_file, expect_folder, expect_images
+from pipeline.params import Section, describe_error, read_yaml
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+Color = tuple[Byte, Byte, Byte]
+_LOSSY = frozenset({".jpg", ".jpeg"})
+_REMEDY = "make it, as the README says, or set data.root"
+
+
+class ClassEntry(Section):
+    """One class in `classes.yaml`."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """Unique."""
+    id: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Value in label files by index; null = the place in the list, from 0."""
+    color: Annotated[Color, Field(strict=False)] | None = None
+    """RGB; null = a color is chosen, where label files hold no colors."""
+
+
+class Classes(Section):
+    """`classes.yaml`."""
+
+    labels: Literal["index", "color"] = "index"
+    """What a label file holds: one number per pixel (gray or palette), or one color."""
+    classes: Annotated[list[ClassEntry], Field(min_length=1)]
+    """Entries, or names alone."""
+    ignore: list[Annotated[int, Field(ge=0, le=65535)] | Annotated[Color, Field(strict=False)]] | None = None
+    """Values or colors of pixels without a class; null = 255 by index unless it is a class, none by color."""
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _names_alone(cls, value: object) -> object:
+        return [{"name": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+
+
+def find_folder(root: Path) -> DataSet:
+    """Find the images of a folder; those without a label file are unlabeled. It has no validation part.
+
+    Args:
+        root: holds `images/NAME.EXT`, `labels/NAME.png` and `classes.yaml`; subfolders of `images` are mirrored in `labels` and
+            joined to the image id by `_`.
+
+    Raises:
+        ValueError: something is missing or wrong; names the file, and the key of `classes.yaml`.
+    """
+    catalog = _read_classes(expect_file(root / "classes.yaml", "your data set", _REMEDY))
+    images = expect_folder(root / "images", "your data set", _REMEDY)
+    labels = expect_folder(root / "labels", "your data set", _REMEDY)
+    by_name = {_key(file, images): file for file in _pictures(images)}
+    annotations: dict[Path, Path] = {}
+    for file in _pictures(labels):
+        if file.suffix.lower() in _LOSSY:
+            raise ValueError(f"{file} - expected a lossless label file - found JPEG, which changes labels - save it as PNG")
+        if _key(file, labels) in annotations:
+            raise ValueError(f"{file} - expected one label file - {annotations[_key(file, labels)]} is another - remove one")
+        annotations[_key(file, labels)] = file
+    expect_images((file, by_name.get(key, images / f"{key}.*")) for key, file in annotations.items())
+    if by_name and not annotations:
+        raise ValueError(f"{labels} - expected label files by the names of the images - found none - label some images")
+    found = (("_".join(_key(file, images).parts), file, annotations.get(_key(file, images))) for file in _pictures(images))
+    return DataSet(catalog, collect(found, where=images, data_set="your data set"), {})
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file() and not hidden:
+            yield file
+
+
+def _key(file: Path, folder: Path) -> Path:
+    """Return the path below `folder` without its ending: what an image and its label file share."""
+    return file.relative_to(folder).with_suffix("")
+
+
+def _read_classes(path: Path) -> Catalog:
+    try:
+        entries = Classes.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise ValueError(describe_error(path, error)) from error
+    names = tuple(entry.name for entry in entries.classes)
+    colors = tuple(entry.color or _choose_color(place, len(names)) for place, entry in enumerate(entries.classes))
+    ignored = entries.ignore
+    if entries.labels == "color":
+        if uncolored := [entry.name for entry in entries.classes if entry.color is None]:
+            raise ValueError(
+                f"{path} - classes - expected a color for each, as labels are colors - {uncolored[0]} has none - add it"
+            )
+        values = [pack_color(color) for color in colors]
+    else:
+        values = [place if entry.id is None else entry.id for place, entry in enumerate(entries.classes)]
+        ignored = [IGNORE_INDEX] if ignored is None and IGNORE_INDEX not in values else ignored
+    if any(isinstance(value, tuple) != (entries.labels == "color") for value in ignored or []):
+        raise ValueError(f"{path} - ignore - expected what `labels` says, {entries.labels} - found another - correct it")
+    void = {pack_color(value) if isinstance(value, tuple) else value for value in ignored or []}
+    if len({*values, *void}) < len(values) + len(void):
+        raise ValueError(f"{path} - classes - expected every id or color once - found one twice - correct classes or ignore")
+    train_ids = {value: train_id for train_id, value in enumerate(values)} | dict.fromkeys(sorted(void), IGNORE_INDEX)
+    return Catalog(path.parent.name or "folder", names, colors, train_ids, entries.labels)
+
+
+def _choose_color(place: int, count: int) -> tuple[int, int, int]:
+    """Return one of `count` colors that are easy to tell apart; equal for equal arguments."""
+    red, green, blue = colorsys.hsv_to_rgb(place / count, 0.85 if place % 2 else 0.6, 0.95 if place % 3 else 0.7)
+    return round(255 * red), round(255 * green), round(255 * blue)

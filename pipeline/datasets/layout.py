@@ -1,0 +1,72 @@
+"""What finders share: folders that must be there, images and label files that belong together."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.datasets.data_set import Pair
+from pipeline.datasets.samples import check_image_id
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+"""In lower case: what Pillow reads and people have."""
+
+
+def expect_folder(folder: Path, data_set: str, remedy: str) -> Path:
+    """Return `folder`.
+
+    Raises:
+        ValueError: there is no such folder; `remedy` says what to do.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} - expected a folder of {data_set} - found none - {remedy}")
+    return folder
+
+
+def expect_file(file: Path, data_set: str, remedy: str) -> Path:
+    """Return `file`.
+
+    Raises:
+        ValueError: there is no such file; `remedy` says what to do.
+    """
+    if not file.is_file():
+        raise ValueError(f"{file} - expected a file of {data_set} - found none - {remedy}")
+    return file
+
+
+def present(file: Path) -> Path | None:
+    """Return `file` if it is there: label files may be missing, their images are then unlabeled."""
+    return file if file.is_file() else None
+
+
+def collect(files: Iterable[tuple[str, Path, Path | None]], *, where: Path, data_set: str) -> dict[str, Pair]:
+    """Put images and their label files together by image id.
+
+    Args:
+        files: image id, image and label file.
+        where: the folder that they come from, for the error.
+        data_set: its name.
+
+    Raises:
+        ValueError: there is no image, an id comes twice, or it cannot name a file.
+    """
+    pairs: dict[str, Pair] = {}
+    for image_id, image, labels in files:
+        if check_image_id(image_id, str(image)) in pairs:
+            raise ValueError(f"{image} - expected every name once - {pairs[image_id].image} has it too - rename one")
+        pairs[image_id] = Pair(image, labels)
+    if not pairs:
+        raise ValueError(f"{where} - expected images of {data_set} - found none - complete the download or set data.root")
+    return pairs
+
+
+def expect_images(labels: Iterable[tuple[Path, Path]]) -> None:
+    """Check that every label file has its image: a label file alone tells of a download that is not complete.
+
+    Args:
+        labels: label files and where the image of each is expected.
+
+    Raises:
+        ValueError: an image is missing; names it.
+    """
+    for label_file, image in labels:
+        if not image.is_file():
+            raise ValueError(f"{image} - expected the image of {label_file} - found none - complete the download")
