@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.samples import check_image_id
+from pipeline.datasets.layout import collect, expect_folder, expect_images, present
 from pipeline.params import CamVidParams
 
 CLASS_NAMES = ("sky", "building", "pole", "road", "sidewalk", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
@@ -25,6 +25,7 @@ COLORS = (
     (0, 128, 192),
 )
 VOID = 11
+_REMEDY = "unpack CamVid of the SegNet tutorial there or set data.root"
 
 
 def find_camvid(root: Path, params: CamVidParams) -> DataSet:
@@ -36,8 +37,8 @@ def find_camvid(root: Path, params: CamVidParams) -> DataSet:
             `train` is the train pool and `val` is evaluated on, although both come from the same videos.
 
     Raises:
-        ValueError: a folder is missing or empty, an image has no label file or the other way round, or the held-out
-            sequence has no frame or leaves none.
+        ValueError: a folder is missing or empty, a label file has no image, or the held-out sequence has no frame or leaves
+            none.
     """
     train, val, test = (_read_part(root, name) for name in ("train", "val", "test"))
     if params.val_sequence is not None:
@@ -55,21 +56,9 @@ def find_camvid(root: Path, params: CamVidParams) -> DataSet:
 
 
 def _read_part(root: Path, name: str) -> dict[str, Pair]:
-    images, annotations = root / name, root / f"{name}annot"
-    if name == "test" and not images.exists():
+    if name == "test" and not (root / name).exists():
         return {}
-    for folder in (images, annotations):
-        if not folder.is_dir():
-            raise ValueError(f"{folder} - expected a folder of CamVid - found none - put CamVid there or set data.root")
-    pairs: dict[str, Pair] = {}
-    for image in sorted(images.glob("*.png")):
-        labels = annotations / image.name
-        if not labels.is_file():
-            raise ValueError(f"{labels} - expected the label file of {image.name} - found none - complete the download")
-        pairs[check_image_id(image.stem, str(image))] = Pair(image, labels)
-    if not pairs:
-        raise ValueError(f"{images} - expected PNG images - found none - complete the download")
-    extra = sorted({file.stem for file in annotations.glob("*.png")} - set(pairs))
-    if extra:
-        raise ValueError(f"{images / extra[0]}.png - expected the image of a label file - found none - complete the download")
-    return pairs
+    images, annotations = (expect_folder(root / part, "CamVid", _REMEDY) for part in (name, f"{name}annot"))
+    expect_images((file, images / file.name) for file in sorted(annotations.glob("*.png")))
+    found = ((image.stem, image, present(annotations / image.name)) for image in sorted(images.glob("*.png")))
+    return collect(found, where=images, data_set="CamVid")

@@ -63,7 +63,7 @@ def draw_labeled(pool: Mapping[str, Pair], *, fraction: float, seed: int) -> lis
             f"data.labeled_fraction - expected label files for {max(count, 1)} of {len(pool)} train images"
             f" - found {len(candidates)}, none for {bare} - add label files, lower the fraction, or set it to 1.0 for all"
         )
-    return draw(candidates, count, seed=seed, name="split")
+    return _draw_with_labels(pool, count, seed=seed, name="split")
 
 
 def build_split(data_set: DataSet, source: DataSet, params: DataParams, *, lists: Path, seed: int) -> Split:
@@ -132,7 +132,17 @@ def _val(data_set: DataSet, params: DataParams, *, lists: Path, seed: int) -> li
             f" - found {len(candidates)} - label more images"
         )
     count = min(max(round(params.val_fraction * len(candidates)), 1), len(candidates) - 1)
-    return draw(candidates, count, seed=seed, name="val")
+    return _draw_with_labels(data_set.train, count, seed=seed, name="val")
+
+
+def _draw_with_labels(pool: Mapping[str, Pair], count: int, *, seed: int, name: str) -> list[str]:
+    """Draw images that have a label file.
+
+    All are shuffled and the first with a label file are taken, so the draw stays the same when an image that was not drawn
+    loses its label file.
+    """
+    order = [str(image_id) for image_id in keyed_generator(seed, name).permutation(sorted(pool))]
+    return sorted([image_id for image_id in order if pool[image_id].labels][:count])
 
 
 def _labeled(data_set: DataSet, pool: Mapping[str, Pair], params: DataParams, *, lists: Path, seed: int) -> list[str]:

@@ -53,10 +53,12 @@ def test_a_missing_folder_is_named(root: Path, part: str) -> None:
         find_camvid(root, HELD_OUT)
 
 
-def test_a_missing_label_file_is_named(root: Path) -> None:
+def test_an_image_without_a_label_file_is_unlabeled(root: Path) -> None:
     (root / "trainannot/0016E5_00390.png").unlink()
-    with pytest.raises(ValueError, match=r"trainannot/0016E5_00390\.png - expected the label file"):
-        find_camvid(root, HELD_OUT)
+    source = find_camvid(root, HELD_OUT)
+    assert source.train["0016E5_00390"].labels is None
+    with pytest.raises(ValueError, match=r"train/0016E5_00390\.png - expected a label file for this image"):
+        list(check_samples(source, ["0016E5_00390"], labels_required=True, workers=1))
 
 
 def test_a_missing_image_is_named(root: Path) -> None:
@@ -66,9 +68,10 @@ def test_a_missing_image_is_named(root: Path) -> None:
 
 
 def test_an_empty_folder_is_named(root: Path) -> None:
-    for file in (root / "train").iterdir():
-        file.unlink()
-    with pytest.raises(ValueError, match="expected PNG images"):
+    for folder in ("train", "trainannot"):
+        for file in (root / folder).iterdir():
+            file.unlink()
+    with pytest.raises(ValueError, match="expected images of CamVid"):
         find_camvid(root, HELD_OUT)
 
 

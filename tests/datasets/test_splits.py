@@ -60,6 +60,13 @@ def test_images_without_label_files_are_unlabeled_and_count_for_the_fraction() -
     assert len(split.unlabeled) == 12
 
 
+def test_the_draw_stays_when_images_that_were_not_drawn_lose_their_label_files() -> None:
+    drawn = split_of(DATA_SET, data()).labeled
+    for spared in (drawn, [*drawn, "t00", "t15"]):
+        train = {name: Pair(pair.image, pair.labels if name in spared else None) for name, pair in TRAIN.items()}
+        assert split_of(DataSet(CATALOG, train, VAL), data()).labeled == drawn
+
+
 def test_fewer_label_files_than_the_fraction_asks_for_are_an_error_that_names_one() -> None:
     train = {name: Pair(pair.image, pair.labels if name < "t04" else None) for name, pair in TRAIN.items()}
     with pytest.raises(ValueError, match=r"label files for 14 of 16 train images - found 4, none for t4\.png"):
