@@ -3,8 +3,9 @@
 A setting never replaces `params.yaml`: it says which of its values an experiment overrides, and `dvc exp run` does the rest.
 """
 
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from pipeline.params import ParamsError, Section, describe_error, read_yaml
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 _ABSENT = object()
+_LONGEST_SUFFIX = 100
+"""Characters: names become files."""
 
 Tree = Mapping[str, Any]
 """A part of `params.yaml`, nested as there."""
@@ -76,6 +79,13 @@ def merge(base: Tree, changes: Tree) -> Tree:
     return merged
 
 
+def change(current: Tree, changes: Tree) -> Tree:
+    """Return all of `params.yaml` as it is once the `overrides` of `changes` are applied to `current`."""
+    rounds = current.get("rounds", {})
+    kept = {number: merge(rounds.get(number, {}), section) for number, section in changes.get("rounds", rounds).items()}
+    return {**merge(current, changes), "rounds": kept}
+
+
 def overrides(changes: Tree, current: Tree) -> list[str]:
     """Spell changes as arguments of `dvc exp run --set-param`.
 
@@ -98,6 +108,46 @@ def overrides(changes: Tree, current: Tree) -> list[str]:
         else:
             spelled += _leaves(key, value, there)
     return spelled
+
+
+def suffix(extra: Sequence[str]) -> str:
+    """Return what a user's own overrides add to the name of an experiment: itself a name that git and DVC take.
+
+    Args:
+        extra: overrides as DVC takes them; none gives an empty text.
+    """
+    text = "".join(f"+{one.lstrip('+')}" for one in extra)
+    plain = re.sub(r"[^A-Za-z0-9=+._-]|\.\.+|\.$", "_", text)
+    return plain if len(plain) <= _LONGEST_SUFFIX else f"+{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def first_difference(wanted: Tree, recorded: Tree, *, extra: Sequence[str]) -> str | None:
+    """Say where an experiment was run with other parameters than those wanted now.
+
+    Args:
+        wanted: all of `params.yaml` as the experiment should have it.
+        recorded: as it had it.
+        extra: the user's own overrides: their keys are part of the experiment's name and not compared, nor is `runtime`.
+
+    Returns:
+        Key, value recorded and value wanted, or None.
+    """
+    keys = ["runtime", *(one.lstrip("+~").partition("=")[0] for one in extra)]
+    trees = [dict(_flatten("", tree)) for tree in (wanted, recorded)]
+    for key in sorted({*trees[0], *trees[1]}):
+        ours, theirs = (tree.get(key, _ABSENT) for tree in trees)
+        if ours != theirs and not any(f"{key}.".startswith(f"{own}.") for own in keys):
+            shown = ["nothing" if value is _ABSENT else _spell(value) for value in (theirs, ours)]
+            return f"{key}: {shown[0]} instead of {shown[1]}"
+    return None
+
+
+def _flatten(key: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _flatten(f"{key}.{name}" if key else str(name), inner)
+    else:
+        yield key, value
 
 
 def _leaves(key: str, value: object, current: object) -> list[str]:

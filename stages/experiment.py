@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from pipeline.params import read_yaml
-from pipeline.settings import Setting, Tree, list_settings, merge, overrides, read_setting
+from pipeline.settings import Setting, Tree, change, first_difference, list_settings, merge, overrides, read_setting, suffix
 from stages.door import EXISTING, NEW, one_line_errors, say
-from stages.table import write_table
+from stages.table import finished_experiments, recorded_params, write_table
 
 _DVC = (sys.executable, "-m", "dvc", "exp")
 
@@ -34,24 +34,26 @@ def main(
     """Run the setting NAME, all of its RUNS or those named.
 
     Every experiment is made in a temporary workspace, so params.yaml and what lies here stay as they are (but with --here); its
-    results are kept under its own name for `dvc metrics diff`, `dvc exp show` and `dvc exp apply`. An experiment whose name is
-    there already is left out, and a killed one goes on where it stopped. At the end all that is finished is printed as a table.
+    results are kept under its own name, which ends with what -S sets, for `dvc metrics diff`, `dvc exp show` and `dvc exp
+    apply`. What is finished is not run again, and what was killed goes on where it stopped. At the end all that is finished is
+    printed as a table.
     """
     if listing or name is None:
         for key in list_settings(settings):
             _describe(key, read_setting(settings, key))
         return
     setting = read_setting(settings, name)
-    experiments = _experiments(name, setting, runs, _folders(name, setting, roots), seeds)
+    current: Tree = read_yaml(Path("params.yaml"))
+    experiments = _experiments(name, setting, runs, _folders(name, setting, roots), seeds, suffix(extra))
     if here and len(experiments) > 1:
         raise ValueError(f"--here - expected one run and one seed - found {len(experiments)} - name one, or leave --here out")
     place = [] if here else ["--temp"]
-    commands = {
-        key: [*_DVC, "run", *place, "--name", key, *(word for text in (*words, *extra) for word in ("-S", text))]
-        for key, words in experiments.items()
-    }
-    finished = set() if dry_run else _finished()
-    for key, command in commands.items():
+    finished = {} if dry_run else finished_experiments()
+    for key in filter(finished.get, experiments):
+        _check_same(key, finished[key], change(current, experiments[key]), extra)
+    for key, changes in experiments.items():
+        words = [word for text in (*overrides(changes, current), *extra) for word in ("-S", text)]
+        command = [*_DVC, "run", *place, "--name", key, *words]
         if dry_run:
             click.echo(shlex.join(["dvc", *command[len(_DVC) - 1 :]]))
         elif key in finished:
@@ -90,30 +92,31 @@ def _folders(name: str, setting: Setting, roots: tuple[str, ...]) -> dict[str, s
 
 
 def _experiments(
-    name: str, setting: Setting, runs: tuple[str, ...], folders: dict[str, str], seeds: tuple[int, ...]
-) -> dict[str, list[str]]:
-    """Return the overrides of each experiment by its name."""
+    name: str, setting: Setting, runs: tuple[str, ...], folders: dict[str, str], seeds: tuple[int, ...], ending: str
+) -> dict[str, Tree]:
+    """Return what each experiment changes in `params.yaml`, by its name."""
     if unknown := [run for run in runs if run not in setting.runs]:
         raise ValueError(f"{name} - expected runs among {', '.join(setting.runs)} - found {unknown[0]} - choose among them")
-    current: Tree = read_yaml(Path("params.yaml"))
     chosen = {f"{name}-{run}": setting.runs[run] for run in runs or setting.runs} or {name: {}}
-    experiments: dict[str, list[str]] = {}
+    experiments: dict[str, Tree] = {}
     for key, changes in chosen.items():
         tree = merge(setting.params, changes)
         data = tree.get("data", {})
         rooted = {"root": folders.get(data.get("name", "")), "source_root": folders.get(data.get("source") or "")}
         tree = merge(tree, {"data": {field: folder for field, folder in rooted.items() if folder}})
         for seed in seeds or (None,):
-            seeded = tree if seed is None else merge(tree, {"seed": seed})
-            experiments[key if seed is None else f"{key}-seed{seed}"] = overrides(seeded, current)
+            experiments[key + ending + ("" if seed is None else f"-seed{seed}")] = (
+                tree if seed is None else {**tree, "seed": seed}
+            )
     return experiments
 
 
-def _finished() -> set[str]:
-    done = subprocess.run([*_DVC, "list", "--name-only"], check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise ValueError(f"dvc exp list - expected a repository with a commit - {done.stderr.strip()[-200:]} - commit first")
-    return set(done.stdout.split())
+def _check_same(key: str, reference: str, wanted: Tree, extra: tuple[str, ...]) -> None:
+    if difference := first_difference(wanted, recorded_params(reference), extra=extra):
+        raise ValueError(
+            f"{key} - expected an experiment with these parameters - found {difference}"
+            f" - `dvc exp remove {key}` to run it again, or commit: names are free at a new commit"
+        )
 
 
 if __name__ == "__main__":

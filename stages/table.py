@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -48,20 +49,34 @@ def write_table(name: str, setting: Setting, out: Path) -> None:
     say(f"written to {out}/{name}.md, .csv and .json")
 
 
-def _results(name: str, setting: Setting) -> Iterator[Result]:
-    """Yield what the experiments of a setting measured, run by run, from the commits that DVC keeps them in."""
+def finished_experiments() -> dict[str, str]:
+    """Return the git reference of each experiment of the current commit, by its name."""
     head = _git("rev-parse", "HEAD").strip()
     folder = f"refs/exps/{head[:2]}/{head[2:]}/"
-    experiments = {ref.removeprefix(folder): ref for ref in _git("for-each-ref", "--format=%(refname)", folder).split()}
+    return {ref.removeprefix(folder): ref for ref in _git("for-each-ref", "--format=%(refname)", folder).split()}
+
+
+def recorded_params(reference: str) -> dict[str, Any]:
+    """Return the parameters that an experiment ran with."""
+    tree: dict[str, Any] = read_yaml_text(_git("show", f"{reference}:params.yaml"), where=f"{reference}: params.yaml")
+    return tree
+
+
+def _results(name: str, setting: Setting) -> Iterator[Result]:
+    """Yield what the experiments of a setting measured, run by run, from the commits that DVC keeps them in."""
+    experiments = finished_experiments()
     for run in setting.runs or [""]:
-        pattern = re.compile(re.escape("-".join(filter(None, (name, run)))) + r"(-seed[0-9]+)?")
+        # What `experiment -S` adds stands behind a plus; it makes a row of its own.
+        pattern = re.compile(re.escape("-".join(filter(None, (name, run)))) + r"(\+.*?)?(-seed[0-9]+)?")
         for experiment in sorted(filter(pattern.fullmatch, experiments)):
-            ref = experiments[experiment]
-            params = read_yaml_text(_git("show", f"{ref}:params.yaml"), where=f"{experiment}: params.yaml")
+            found = pattern.fullmatch(experiment)
+            row = (run or name) + ((found and found[1]) or "")
+            reference = experiments[experiment]
+            params = recorded_params(reference)
             # Metrics of rounds that an experiment does not have may lie in its commit all the same: those of the baseline.
             for key in ("0", *params["rounds"]):
-                metrics = json.loads(_git("show", f"{ref}:data/rounds/{key}/metrics.json"))
-                yield Result(run or name, key, params["seed"], read_values(metrics))
+                metrics = json.loads(_git("show", f"{reference}:data/rounds/{key}/metrics.json"))
+                yield Result(row, key, params["seed"], read_values(metrics))
 
 
 def _git(*words: str) -> str:

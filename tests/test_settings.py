@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.params import Params, ParamsError, read_params, read_yaml
-from pipeline.settings import list_settings, merge, overrides, read_setting
+from pipeline.settings import change, first_difference, list_settings, merge, overrides, read_setting, suffix
 from stages.experiment import main
 from tests.workspace import ROOT, make_workspace
 
@@ -251,3 +251,21 @@ def test_a_wrong_command_is_one_line(arguments: list[str], says: str, monkeypatc
     assert done.exit_code == 1
     assert says in done.output
     assert len(done.output.splitlines()) == 1
+
+
+def test_names_of_experiments_tell_what_a_user_set() -> None:
+    assert suffix(()) == ""
+    assert suffix(("alpha=0.5", "+rounds.3={prev: 2}")) == "+alpha=0.5+rounds.3=_prev__2_"
+    long = suffix((f"data.root=/{'x' * 200}",))
+    assert len(long) == 9
+    assert long != suffix((f"data.root=/{'y' * 200}",))
+
+
+def test_a_difference_is_told_but_for_the_machine_and_what_the_name_tells() -> None:
+    current = read_yaml(ROOT / "params.yaml")
+    assert first_difference(current, current, extra=()) is None
+    other = change(current, {"runtime": {"workers": 7}, "model": {"dropout": 0.5}, "rounds": {"1": {"alpha": 0.1}}})
+    assert first_difference(current, other, extra=()) == "model.dropout: 0.5 instead of 0.1"
+    assert first_difference(current, other, extra=("model={dropout: 0.5}",)) == "rounds.1.alpha: 0.1 instead of null"
+    assert first_difference(current, other, extra=("model.dropout=0.5", "~rounds.2", "rounds.1.alpha=0.1")) is None
+    assert other["rounds"]["1"]["beta_max"] == 0.0

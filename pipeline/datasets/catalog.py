@@ -21,6 +21,7 @@ class Catalog:
         colors: (C,) RGB triples, 0-255.
         train_ids: value in a label file -> train id in 0..C-1 or `IGNORE_INDEX`; a value that is not listed is an error.
         encoding: what a value is: `index`, the number that a gray or palette file stores, or `color`, see `pack_color`.
+        any_size: whether a label file may show the image's view at another resolution; the nearest value is then taken.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Catalog:
     colors: tuple[tuple[int, int, int], ...]
     train_ids: Mapping[int, int]
     encoding: Literal["index", "color"] = "index"
+    any_size: bool = False
 
     def __post_init__(self) -> None:
         """Check what a new data set can get wrong.
@@ -81,6 +83,7 @@ def read_catalog(path: Path) -> Catalog:
             colors=tuple((int(red), int(green), int(blue)) for red, green, blue in tree["colors"]),
             train_ids={int(value): int(train_id) for value, train_id in tree["train_ids"].items()},
             encoding=cast("Literal['index', 'color']", encoding),
+            any_size=bool(tree["any_size"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} - expected a catalog of classes - {error!r} - run the stage `prepare`") from error

@@ -1,6 +1,7 @@
 """GTA5 with the 19 classes that it shares with Cityscapes.
 
-Its label files are palette PNGs whose indices are Cityscapes' label ids, 34 for license plates.
+Its label files are palette PNGs whose indices are Cityscapes' label ids, 34 for license plates. Of two published pairs the
+label file has another size than the image; they are left out, as most of the field does.
 
 Reference: Richter et al., Playing for Data: Ground Truth from Computer Games, ECCV 2016.
 """
@@ -19,6 +20,8 @@ VOID_COLORS = (
     (0, 0, 90), (0, 0, 110), (20, 20, 20), (255, 255, 255),
 )  # fmt: skip
 """Colors of label ids without a class; license plates have the color of cars and cannot be told from them by it."""
+UNUSABLE = frozenset({"15188", "17705"})
+"""Published with a label file of another size."""
 _REMEDY = "unpack the ten parts of images and labels there or set the root"
 
 
@@ -34,7 +37,7 @@ def find_gta5(root: Path, params: Gta5Params) -> DataSet:
     """
     folder, annotations = (expect_folder(root / name, "GTA5", _REMEDY) for name in ("images", "labels"))
     expect_images((file, folder / file.name) for file in sorted(annotations.glob("*.png")))
-    images = sorted(folder.glob("*.png"))
+    images = sorted(file for file in folder.glob("*.png") if file.stem not in UNUSABLE)
     train = collect(((one.stem, one, present(annotations / one.name)) for one in images), where=folder, data_set="GTA5")
     return DataSet(_by_color() if params.labels == "color" else _by_index(), train, {})
 

@@ -15,6 +15,9 @@ from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
 _NOT_LISTED = 256
 """Marks values that a catalog does not list, in a table whose train ids end at 255."""
 
+_ASPECT_TOLERANCE = 0.02
+"""ScanNet's 1296x968 and 640x480 show the same view and differ by half a percent."""
+
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Read an image.
@@ -41,9 +44,12 @@ def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int]) -> NDArr
         (H, W) uint8, train ids and `IGNORE_INDEX`.
 
     Raises:
-        ValueError: unreadable, several channels where one is expected, another size, or a value that the catalog does not list.
+        ValueError: unreadable, several channels where one is expected, another size than the catalog allows, or a value
+            that the catalog does not list.
     """
     values = _decode_values(path, catalog)
+    if catalog.any_size:
+        values = _resample(values, size)
     if values.shape != size:
         raise ValueError(f"{path} - expected labels of the image's size {size} - found {values.shape} - correct the pair")
     translated = _translate(values, tuple(sorted(catalog.train_ids.items())))
@@ -135,6 +141,15 @@ def _decode_sbd(path: Path) -> NDArray[Any]:
             f"{path} - expected a label file of SBD - {' '.join(str(error).split())} - replace the damaged file"
         ) from error
     return labels
+
+
+def _resample(values: NDArray[np.integer[Any]], size: tuple[int, int]) -> NDArray[np.integer[Any]]:
+    """Return the nearest values at another resolution, half-pixel centers; as they are where the view is another one."""
+    height, width = values.shape
+    if values.shape == size or abs(height * size[1] - width * size[0]) > _ASPECT_TOLERANCE * width * size[0]:
+        return values
+    rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for old, new in zip(values.shape, size, strict=True))
+    return values[np.ix_(rows, columns)]
 
 
 def _translate(values: NDArray[np.integer[Any]], pairs: tuple[tuple[int, int], ...]) -> NDArray[np.uint16]:

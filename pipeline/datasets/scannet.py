@@ -59,7 +59,8 @@ def find_scannet(root: Path, params: ScanNetParams) -> DataSet:
     expect_folder(root / _FRAMES, "ScanNet", f"unpack {_FRAMES}.zip there or set data.root")
     train, val = (_find_part(root, f"scannetv2_{part}.txt") for part in ("train", "val"))
     train_ids = NYU40 if params.labels == "nyu40" else _read_mapping(root / _MAPPING)
-    return DataSet(Catalog("scannet", CLASS_NAMES, COLORS, train_ids), train, val)
+    # Color frames have 1296x968 pixels, depth and some exports of the labels 640x480.
+    return DataSet(Catalog("scannet", CLASS_NAMES, COLORS, train_ids, any_size=True), train, val)
 
 
 def _find_part(root: Path, name: str) -> dict[str, Pair]:

@@ -126,3 +126,17 @@ def test_an_image_of_more_than_eight_bits_is_refused_and_not_cut(tmp_path: Path,
     Image.fromarray(np.arange(6, dtype=dtype).reshape(2, 3)).save(tmp_path / "image.tiff")
     with pytest.raises(ValueError, match="8 bits per channel"):
         read_image(tmp_path / "image.tiff")
+
+
+def test_labels_of_another_resolution_are_resampled_where_the_catalog_allows_it(tmp_path: Path) -> None:
+    small = np.random.default_rng(0).integers(0, 3, (48, 64)).astype(np.uint8)
+    Image.fromarray(small).save(tmp_path / "labels.png")
+    catalog = Catalog("toy", ("a", "b", "c"), ((0, 0, 0),) * 3, {0: 0, 1: 1, 2: 2}, any_size=True)
+    for size in ((97, 130), (24, 32), (48, 64), (96, 128)):
+        labels = read_labels(tmp_path / "labels.png", catalog, size=size)
+        rows, columns = (
+            [int((place + 0.5) * old / new) for place in range(new)] for old, new in zip((48, 64), size, strict=True)
+        )
+        assert labels.tolist() == [[int(small[row, column]) for column in columns] for row in rows]
+    with pytest.raises(ValueError, match=r"expected labels of the image's size \(64, 48\) - found \(48, 64\)"):
+        read_labels(tmp_path / "labels.png", catalog, size=(64, 48))

@@ -45,6 +45,12 @@ def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-30])
 
 
+def clear(*folders: Path) -> None:
+    for folder in folders:
+        for file in folder.iterdir():
+            file.unlink()
+
+
 def save(path: Path, labels: np.ndarray) -> None:
     Image.fromarray(labels.astype(np.uint8)).save(path)
 
@@ -95,11 +101,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "images/street 4.png - expected a label file for this image - found none -",
     ),
     "no label file at all": (
-        lambda mine: [file.unlink() for file in (mine / "labels").iterdir()],
+        lambda mine: clear(mine / "labels"),
         "mine/labels - expected label files by the names of the images - found none - label some images",
     ),
     "no image": (
-        lambda mine: [file.unlink() for folder in ("images", "labels") for file in (mine / folder).iterdir()],
+        lambda mine: clear(mine / "images", mine / "labels"),
         "mine/images - expected images of your data set - found none",
     ),
     "no class list": (

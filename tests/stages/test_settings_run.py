@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspace import commit, dvc, environment, git, make_workspace
+from tests.workspace import change_params, commit, dvc, environment, git, make_workspace
 
 SETTING = """
 title: two ratios and a teacher alone
@@ -74,6 +74,29 @@ def test_a_finished_setting_runs_nothing(finished: tuple[Path, str]) -> None:
     assert again.stderr.count("is there already") == 3
 
 
+def test_an_experiment_of_other_parameters_is_never_taken_for_the_wanted_one(finished: tuple[Path, str]) -> None:
+    folder, _ = finished
+    change_params(folder, {"training.learning_rate": 0.01, "runtime.workers": 1})
+    changed = run(folder, "ratios", "low")
+    git(folder, "checkout", "--quiet", "params.yaml")
+    assert changed.returncode == 1
+    assert "ratios-low - expected an experiment with these parameters - found training.learning_rate: 0.05 instead of 0.01" in (
+        changed.stderr
+    )
+
+
+def test_what_a_user_sets_becomes_part_of_the_name_and_a_row_of_the_table(finished: tuple[Path, str]) -> None:
+    folder, _ = finished
+    done = run(folder, "ratios", "low", "-S", "equal_pixels=true")
+    assert done.returncode == 0, done.stderr
+    assert "ratios-low+equal_pixels=true" in dvc(folder, "exp", "list", "--name-only").stdout.split()
+    table = json.loads((folder / "data/tables/ratios.json").read_text())
+    assert "low+equal_pixels=true" in {row["run"] for row in table["rows"]}
+    dvc(folder, "exp", "remove", "ratios-low+equal_pixels=true")
+    shutil.rmtree(folder / "data/tables")
+    assert run(folder, "ratios").returncode == 0
+
+
 def test_the_table_has_a_row_for_every_round_of_every_run(finished: tuple[Path, str]) -> None:
     folder, output = finished
     table = json.loads((folder / "data/tables/ratios.json").read_text())
@@ -97,6 +120,6 @@ def test_a_failing_run_ends_with_an_error_and_keeps_what_is_finished(finished: t
     folder, _ = finished
     failed = run(folder, "ratios", "low", "--seed", "1", "-S", "alpha=7.0")
     assert failed.returncode == 1
-    assert "ratios-low-seed1 - expected dvc to succeed" in failed.stderr
+    assert "ratios-low+alpha=7.0-seed1 - expected dvc to succeed" in failed.stderr
     assert "params.yaml - alpha" in failed.stderr
     assert len(dvc(folder, "exp", "list", "--name-only").stdout.split()) == 3
