@@ -1,0 +1,56 @@
+"""What a file of predictions is called and which values it holds: ours, and those that benchmark servers take."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.datasets import cityscapes, voc
+from pipeline.datasets.images import write_label_png
+
+Colors = Sequence[tuple[int, int, int]]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        class_names: (C,), classes that the network must predict; None = any.
+        place: path of an image below its folder -> path of its label file below the folder of results.
+        write: path, (H, W) uint8 train ids and the network's colors -> the label file.
+    """
+
+    class_names: tuple[str, ...] | None
+    place: Callable[[Path], Path]
+    write: Callable[[Path, NDArray[np.uint8], Colors], None]
+
+
+def _write_label_ids(path: Path, prediction: NDArray[np.uint8], _: Colors) -> None:
+    """Write Cityscapes' label ids, as its server and `csEvalPixelLevelSemanticLabeling` read them: 8 bits, one channel."""
+    Image.fromarray(np.array(cityscapes.LABEL_IDS, np.uint8)[prediction]).save(path, format="PNG")
+
+
+def _write_voc(path: Path, prediction: NDArray[np.uint8], _: Colors) -> None:
+    write_label_png(path, prediction, voc.COLORS)
+
+
+FORMATS = {
+    "labels": Format(None, lambda image: Path("labels") / image.with_suffix(".png"), write_label_png),
+    # The scripts find a prediction by the first three parts of its name and refuse a second one, so there is one flat folder.
+    "cityscapes": Format(
+        cityscapes.CLASS_NAMES,
+        lambda image: Path("cityscapes") / f"{image.stem.removesuffix('_leftImg8bit')}_pred_labelIds.png",
+        _write_label_ids,
+    ),
+    # comp6: trained on more than VOC's own data, which a network with ImageNet weights is.
+    "voc": Format(
+        voc.CLASS_NAMES,
+        lambda image: Path("results/VOC2012/Segmentation/comp6_test_cls") / f"{image.stem}.png",
+        _write_voc,
+    ),
+}
+"""By name: `labels`, palette PNGs of train ids in folders like the images'; `cityscapes` and `voc`, what the servers take."""

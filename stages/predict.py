@@ -1,0 +1,39 @@
+"""Command `predict`: label maps of a folder of images by the model of any round."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.datasets.images import read_image
+from pipeline.inference.predict import Predictor
+from pipeline.models.checkpoints import read_model
+from pipeline.predictions.folder import plan_jobs
+from pipeline.predictions.formats import FORMATS
+from pipeline.runtime import prepare_device
+from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, say
+
+
+@click.command()
+@click.option("--model", type=EXISTING, required=True, help="Model of a round: data/rounds/K/model.safetensors.")
+@click.option("--images", type=EXISTING, required=True, help="Folder of images, searched with its subfolders.")
+@click.option("--out", type=NEW, required=True, help="Folder for the results; files of the same names are replaced.")
+@click.option("--overlays", is_flag=True, help="Paint the classes over the images as well, into OUT/overlays.")
+@click.option(
+    "--format", "name", type=click.Choice(list(FORMATS)), default="labels", show_default=True,
+    help="labels: palette PNGs of train ids in OUT/labels; cityscapes, voc: what the benchmark's server takes.",
+)  # fmt: skip
+@one_line_errors
+def main(model: Path, images: Path, out: Path, *, overlays: bool, name: str) -> None:
+    """Predict every image of a folder, by the protocol in `inference` of params.yaml."""
+    params = load_params()
+    checkpoint = read_model(model)
+    jobs = plan_jobs(images, out, name=name, class_names=checkpoint.class_names, overlays=overlays)
+    predictor = Predictor(checkpoint.network, params.inference, prepare_device(params.runtime))
+    for job in progress(jobs, total=len(jobs), unit="image"):
+        image = read_image(job.image)
+        job.write(image, predictor.prediction(image), checkpoint.colors)
+    say(f"{len(jobs)} predictions in {out}")
+
+
+if __name__ == "__main__":
+    main()
