@@ -1,0 +1,102 @@
+"""A folder of one's own: what `classes.yaml` may say, and what is refused with the key or the file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.datasets.folder import find_folder
+from tests.datasets.layouts import save, write_folder
+
+LABELS = np.zeros((24, 40), np.uint8)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_folder(tmp_path)
+    return tmp_path
+
+
+def declare(root: Path, text: str) -> None:
+    (root / "classes.yaml").write_text(text)
+
+
+def test_subfolders_are_joined_to_the_id_and_names_may_hold_anything(root: Path) -> None:
+    data_set = find_folder(root)
+    assert {"Straße 01", "trip 0_00", "trip 1_09"} < set(data_set.train)
+    assert data_set.train["trip 1_09"].labels is None
+    assert data_set.train["trip 0_00"].labels == root / "labels/trip 0/00.png"
+
+
+def test_names_alone_are_numbered_from_zero_and_255_is_ignored(root: Path) -> None:
+    catalog = find_folder(root).catalog
+    assert catalog.class_names == ("sky", "road", "car")
+    assert catalog.train_ids == {0: 0, 1: 1, 2: 2, 255: 255}
+    assert len(set(catalog.colors)) == 3
+
+
+def test_numbers_of_ones_own_may_be_any_of_16_bits(root: Path) -> None:
+    declare(root, "classes: [{name: a, id: 500}, {name: b, id: 255, color: [1, 2, 3]}]\nignore: [0, 7]\n")
+    catalog = find_folder(root).catalog
+    assert catalog.train_ids == {500: 0, 255: 1, 0: 255, 7: 255}
+    assert catalog.colors[1] == (1, 2, 3)
+
+
+WRONG = {
+    "unknown key": ("classes: [a]\nlabel: index\n", "classes.yaml - label - "),
+    "no class": ("classes: []\n", "classes.yaml - classes - "),
+    "no list": ("labels: index\n", "classes.yaml - classes - "),
+    "no mapping": ("- a\n", "classes.yaml - the whole file - "),
+    "no YAML": ("classes: [a\n", "classes.yaml - expected YAML"),
+    "a name twice": ("classes: [a, b, a]\n", "expected every class name once - found a, b, a"),
+    "an id twice": ("classes: [{name: a, id: 1}, {name: b, id: 1}]\n", "expected every id or color once"),
+    "a class that is ignored": ("classes: [a, b]\nignore: [1]\n", "expected every id or color once"),
+    "an id out of range": ("classes: [{name: a, id: 70000}]\n", "classes.yaml - classes.0.id - "),
+    "a color out of range": ("classes: [{name: a, color: [1, 2, 256]}]\n", "classes.yaml - classes.0.color.2 - "),
+    "a missing color": ("labels: color\nclasses: [{name: a, color: [1, 2, 3]}, b]\n", "expected a color for each.* b has none"),
+    "a number among colors": ("labels: color\nclasses: [{name: a, color: [1, 2, 3]}]\nignore: [0]\n", "classes.yaml - ignore - "),
+    "a color among numbers": ("classes: [a]\nignore: [[0, 0, 0]]\n", "classes.yaml - ignore - "),
+    "too many classes": (
+        f"classes: [{', '.join(f'c{index}' for index in range(256))}]\n",
+        "expected 1 to 255 classes - found 256",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_class_list_is_told_with_its_key(root: Path, case: str) -> None:
+    text, says = WRONG[case]
+    declare(root, text)
+    with pytest.raises(ValueError, match=says):
+        find_folder(root)
+
+
+def test_a_jpeg_of_labels_is_refused(root: Path) -> None:
+    save(root / "labels/Straße 08.jpg", LABELS)
+    with pytest.raises(ValueError, match=r"Straße 08\.jpg - expected a lossless label file - found JPEG"):
+        find_folder(root)
+
+
+def test_two_label_files_of_one_image_are_refused(root: Path) -> None:
+    save(root / "labels/Straße 01.bmp", LABELS)
+    with pytest.raises(ValueError, match=r"Straße 01\.png - expected one label file - .*Straße 01\.bmp is another - remove one"):
+        find_folder(root)
+
+
+def test_two_images_of_one_name_are_refused(root: Path) -> None:
+    Image.new("RGB", (40, 24)).save(root / "images/Straße 02.bmp")
+    with pytest.raises(ValueError, match=r"expected every name once - .*Straße 02"):
+        find_folder(root)
+    (root / "images/Straße 02.bmp").unlink()
+    Image.new("RGB", (40, 24)).save(root / "images/trip 0_00.png")
+    with pytest.raises(ValueError, match=r"expected every name once - .*trip 0"):
+        find_folder(root)
+
+
+def test_hidden_files_are_no_images(root: Path) -> None:
+    count = len(find_folder(root).train)
+    for name in ("images/.DS_Store", "images/._Straße 01.png", "images/.thumbs/a.png"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"")
+    assert len(find_folder(root).train) == count
