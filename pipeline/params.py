@@ -288,11 +288,25 @@ class InferenceParams(Section):
 class StoreParams(Section):
     """The Zarr store of softmax maps."""
 
+    dtype: Literal["float16", "float32"]
+    """Of probabilities and confidences: float32 takes twice the room and tells apart what float16 rounds to 1."""
     floor: Annotated[float, Field(ge=0.0, lt=0.5)]
     """Probabilities below it are stored as 0: 1e-3 makes the store several times smaller, and no confidence changes.
     Below 1 / number of classes."""
     shard_mib: Annotated[float, Field(gt=0.0)]
     """Most raw data of one shard file, in MiB; a shard holds whole images, one at least."""
+
+
+class CalibrationFitParams(Section):
+    """What a calibrator is fitted on."""
+
+    on: Literal["holdout", "val"]
+    """`holdout`: labeled images that nothing trains on (data.holdout_fraction); `val`: the validation images, as the paper does,
+    so that what is then reported on them has seen their labels."""
+    max_pixels: Count
+    """Pixels at most, drawn at random among all; bounds memory: each takes 4 bytes per class."""
+    bins: Count
+    """Bins of equal width of `histogram_binning`."""
 
 
 class DarsParams(Section):
@@ -353,8 +367,9 @@ class Params(Section):
     st_confidence: Ratio | None
     """A fixed threshold for `st` instead of one solved from alpha."""
     dars: DarsParams
-    calibration: Literal["none"]
+    calibration: Literal["none", "temperature", "vector", "matrix", "histogram_binning"]
     """Calibrator of the teacher's probabilities, in front of any method."""
+    calibration_fit: CalibrationFitParams
     rounds: Mapping[RoundKey, RoundParams]
     data: DataParams
     model: ModelParams
@@ -366,6 +381,15 @@ class Params(Section):
     softmax_store: StoreParams
     evaluation: EvaluationParams
     runtime: RuntimeParams
+
+    @model_validator(mode="after")
+    def _calibrators_have_pixels(self) -> Self:
+        if self.calibration != "none" and self.calibration_fit.on == "holdout" and self.data.holdout_fraction == 0:
+            raise ValueError(
+                f"calibration {self.calibration} - expected labeled images to fit it on - found calibration_fit.on: holdout and"
+                " data.holdout_fraction: 0 - set data.holdout_fraction, or calibration_fit.on=val as the paper does"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rounds_have_teachers(self) -> Self:

@@ -1,19 +1,96 @@
-"""Stage `calibrate`: how the teacher's probabilities are calibrated before pixels are selected (Sec. 3.2)."""
+"""Stage `calibrate`: calibrate the teacher's probabilities before pixels are selected (Sec. 3.2)."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from pipeline.calibration.calibrator import write_calibrator
-from stages.door import NEW, load_params, one_line_errors
+from pipeline.calibration.calibrator import Calibrator, CalibratorFile, fit_calibrator, write_calibrator
+from pipeline.calibration.none import NoCalibration
+from pipeline.calibration.pixels import LabeledMap, sample_pixels
+from pipeline.datasets.catalog import IGNORE_INDEX, Catalog, read_catalog
+from pipeline.datasets.images import read_image, read_labels
+from pipeline.datasets.samples import Sample, read_samples
+from pipeline.evaluation.calibration_error import (
+    Reliability,
+    calibration_errors,
+    measure_reliability,
+    reliability_diagram,
+    sum_reliability,
+)
+from pipeline.files import atomic_path, write_json
+from pipeline.inference.predict import Predictor
+from pipeline.models.checkpoints import read_model
+from pipeline.randomness import keyed_generator
+from pipeline.runtime import prepare_device
+from pipeline.softmax_store.confidences import calibrate_confidences, link_confidences
+from pipeline.softmax_store.quantize import quantize
+from pipeline.softmax_store.reader import SoftmaxStore
+from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, round_option, say
 
 
 @click.command()
+@round_option
+@click.option("--teacher", type=EXISTING, required=True, help="Checkpoint of the teacher.")
+@click.option("--softmax", type=EXISTING, required=True, help="Softmax store of this round.")
+@click.option("--labeled-catalog", type=EXISTING, required=True, help="How the labels of held-out images are spelled.")
+@click.option("--holdout", type=EXISTING, required=True, help="List of held-out labeled samples.")
+@click.option("--catalog", type=EXISTING, required=True, help="How the labels of validation images are spelled.")
+@click.option("--val", type=EXISTING, required=True, help="List of validation samples.")
 @click.option("--calibrator", type=NEW, required=True, help="Calibrator to write.")
+@click.option("--confidences", type=NEW, required=True, help="Confidence store to write.")
+@click.option("--metrics", type=NEW, required=True, help="Calibration errors before and after to write.")
 @one_line_errors
-def main(calibrator: Path) -> None:
-    """Write the calibrator of a round."""
-    write_calibrator(calibrator, load_params().calibration)
+def main(
+    round_key: str, teacher: Path, softmax: Path, labeled_catalog: Path, holdout: Path, catalog: Path, val: Path,
+    calibrator: Path, confidences: Path, metrics: Path,
+) -> None:  # fmt: skip
+    """Fit and apply one round's calibrator; without one, the confidences are those of the softmax store."""
+    params = load_params()
+    store = SoftmaxStore(softmax)
+    if params.calibration == "none":
+        with atomic_path(confidences) as folder:
+            link_confidences(folder, store)
+        write_calibrator(calibrator, CalibratorFile(class_names=store.class_names, calibrator=NoCalibration()))
+        write_json(metrics, {"method": "none"})
+        return
+    fit = params.calibration_fit
+    predictor = Predictor(read_model(teacher).network, params.inference, prepare_device(params.runtime))
+
+    def maps(samples: Sequence[Sample], classes: Catalog) -> Iterator[LabeledMap]:
+        for sample in progress(samples, total=len(samples), unit="labeled image"):
+            assert sample.labels  # noqa: S101 - both lists are read with labels
+            probs = quantize(
+                predictor.probabilities(read_image(sample.image)), floor=params.softmax_store.floor, dtype=store.precision.dtype
+            )
+            yield probs.softmax, read_labels(sample.labels, classes, size=sample.size)
+
+    pairs = (holdout, labeled_catalog) if fit.on == "holdout" else (val, catalog)
+    pixels = sample_pixels(
+        maps(read_samples(pairs[0], labels=True), read_catalog(pairs[1])),
+        ignore_index=IGNORE_INDEX, most=fit.max_pixels, rng=keyed_generator(params.seed, "calibrate", round_key),
+    )  # fmt: skip
+    fitted = fit_calibrator(params.calibration, pixels, bins=fit.bins)
+    measured = zip(*_measure(maps(read_samples(val, labels=True), read_catalog(catalog)), fitted), strict=True)
+    before, after = (sum_reliability(one, store.num_classes) for one in measured)
+    with atomic_path(confidences) as folder:
+        done = calibrate_confidences(folder, store, fitted.calibrate, workers=params.runtime.workers)
+        for _ in progress(done, total=len(store.shards), unit="shard"):
+            pass
+    content = CalibratorFile(
+        class_names=store.class_names, fitted_on=fit.on, fitted_pixels=len(pixels.labels), calibrator=fitted,
+        before=reliability_diagram(before), after=reliability_diagram(after),
+    )  # fmt: skip
+    write_calibrator(calibrator, content)
+    errors = {"before": calibration_errors(before), "after": calibration_errors(after)}
+    write_json(metrics, {"method": params.calibration, "fitted_on": fit.on, "measured_on": "val", **errors})
+    say(f"{params.calibration} fitted on {len(pixels.labels):,} pixels of {fit.on}: {errors['before']} -> {errors['after']}")
+
+
+def _measure(maps: Iterator[LabeledMap], fitted: Calibrator) -> Iterator[tuple[Reliability, Reliability]]:
+    for probs, labels in maps:
+        before = measure_reliability(probs, labels, ignore_index=IGNORE_INDEX)
+        yield before, measure_reliability(fitted.calibrate(probs), labels, ignore_index=IGNORE_INDEX)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def main(teacher: Path, unlabeled: Path, softmax: Path, *, fresh: bool) -> None:
             image_ids=[sample.image_id for sample in samples],
             sizes=[(sample.height, sample.width) for sample in samples],
             class_names=checkpoint.class_names,
+            dtype=params.softmax_store.dtype,
             floor=params.softmax_store.floor,
             shard_mib=params.softmax_store.shard_mib,
             attributes={"teacher_sha256": digest(teacher), "inference": params.inference.model_dump(mode="json")},

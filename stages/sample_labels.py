@@ -8,31 +8,36 @@ from pipeline.datasets.catalog import read_catalog
 from pipeline.datasets.class_frequencies import ClassCounts, count_classes, sum_counts
 from pipeline.datasets.images import write_label_png
 from pipeline.files import atomic_path
-from pipeline.labeling.pseudo_labels import check_realized, count_drawable, label_image
+from pipeline.labeling.pseudo_labels import check_realized, count_drawable, count_drawable_pixels, label_image
 from pipeline.labeling.sampling import draw_quotas
 from pipeline.labeling.selection import read_selection
 from pipeline.parallel import map_ordered
-from pipeline.softmax_store.quantize import CONFIDENCE_VALUES
-from pipeline.softmax_store.reader import SoftmaxStore
+from pipeline.softmax_store.reader import ConfidenceStore
 from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, round_option
 
 
 @click.command()
 @round_option
 @click.option("--catalog", type=EXISTING, required=True, help="Classes of the data set, for the colors.")
-@click.option("--softmax", type=EXISTING, required=True, help="Softmax store of this round.")
+@click.option("--confidences", type=EXISTING, required=True, help="Confidences of this round.")
 @click.option("--selection", type=EXISTING, required=True, help="Selection of this round.")
 @click.option("--pseudo-labels", type=NEW, required=True, help="Folder of PNGs to write.")
 @one_line_errors
-def main(round_key: str, catalog: Path, softmax: Path, selection: Path, pseudo_labels: Path) -> None:
+def main(round_key: str, catalog: Path, confidences: Path, selection: Path, pseudo_labels: Path) -> None:
     """Draw and write one round's pseudo labels."""
     params = load_params()
     classes = read_catalog(catalog)
-    store = SoftmaxStore(softmax)
+    store = ConfidenceStore(confidences)
     chosen = read_selection(selection)
     images = range(len(store.image_ids))
-    drawable = (count_drawable(store.confidence_counts(index), CONFIDENCE_VALUES, chosen) for index in images)
-    quotas = draw_quotas(drawable, chosen.draws, seed=params.seed, round_key=round_key)
+
+    def drawable(index: int) -> ClassCounts:
+        if store.precision.finer_columns == 1:
+            return count_drawable(store.confidence_counts(index), store.precision.values, chosen)
+        return count_drawable_pixels(store.prediction(index), store.confidence(index), chosen)
+
+    counted = map_ordered(drawable, images, workers=params.runtime.workers)
+    quotas = draw_quotas(counted, chosen.draws, seed=params.seed, round_key=round_key)
     with atomic_path(pseudo_labels) as folder:
         folder.mkdir()
 
@@ -47,7 +52,7 @@ def main(round_key: str, catalog: Path, softmax: Path, selection: Path, pseudo_l
 
         written = map_ordered(write, images, workers=params.runtime.workers)
         realized = sum_counts(progress(written, total=len(images), unit="image"), classes.num_classes)
-        check_realized(chosen, realized, where=str(softmax))
+        check_realized(chosen, realized, where=str(confidences))
 
 
 if __name__ == "__main__":

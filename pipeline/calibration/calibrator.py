@@ -1,33 +1,76 @@
-"""The calibrator of a round as a file."""
+"""The calibrators: one table to fit them, one file format to keep them."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pipeline.files import read_json, write_json
+from pydantic import Field, ValidationError
 
-METHODS = ("none",)
+from pipeline.calibration.histogram_binning import HistogramBinning, fit_histogram_binning
+from pipeline.calibration.matrix import MatrixScaling, fit_matrix
+from pipeline.calibration.none import NoCalibration
+from pipeline.calibration.pixels import FittingPixels
+from pipeline.calibration.temperature import Temperature, fit_temperature
+from pipeline.calibration.vector import VectorScaling, fit_vector
+from pipeline.files import write_text
+from pipeline.params import Section, describe_error
+
+Calibrator = NoCalibration | Temperature | VectorScaling | MatrixScaling | HistogramBinning
+"""Any of them: `calibrate` takes (C, ...) probabilities and returns (C, ...) float32 ones on the simplex."""
+
+FIT: dict[str, Callable[[FittingPixels, int], Calibrator]] = {
+    "temperature": lambda pixels, _: fit_temperature(pixels),
+    "vector": lambda pixels, _: fit_vector(pixels),
+    "matrix": lambda pixels, _: fit_matrix(pixels),
+    "histogram_binning": lambda pixels, bins: fit_histogram_binning(pixels, bins=bins),
+}
+"""By the name in `params.yaml`; the number is that of histogram binning's bins. `none` needs no fitting."""
+
+Diagram = Mapping[str, tuple[float | None, ...]]
+"""Accuracy, confidence and share of pixels of each bin."""
 
 
-def write_calibrator(path: Path, method: str) -> None:
-    """Write which calibrator is in use; `none` has no parameters.
+class CalibratorFile(Section):
+    """`calibrator.json`."""
 
-    Raises:
-        ValueError: there is no such calibrator.
+    class_names: tuple[str, ...]
+    """(C,)."""
+    calibrator: Annotated[Calibrator, Field(discriminator="method")]
+    fitted_on: str | None = None
+    """Which labeled pixels: `holdout`, `val`, or null for none."""
+    fitted_pixels: int = 0
+    """How many."""
+    before: Diagram | None = None
+    """Reliability on the validation images without the calibrator, by bin of the confidence."""
+    after: Diagram | None = None
+    """And with it."""
+
+
+def fit_calibrator(method: str, pixels: FittingPixels, *, bins: int) -> Calibrator:
+    """Fit a calibrator.
+
+    Args:
+        method: a key of `FIT`.
+        pixels: to fit on.
+        bins: of histogram binning.
     """
-    if method not in METHODS:
-        raise ValueError(f"params.yaml - calibration - expected one of {', '.join(METHODS)} - found {method} - correct it")
-    write_json(path, {"method": method})
+    return FIT[method](pixels, bins)
 
 
-def read_calibrator(path: Path) -> str:
+def write_calibrator(path: Path, content: CalibratorFile) -> None:
+    """Write a calibrator as JSON that reads back exactly."""
+    write_text(path, content.model_dump_json(indent=2) + "\n")
+
+
+def read_calibrator(path: Path) -> CalibratorFile:
     """Read what `write_calibrator` wrote.
 
     Raises:
         ValueError: missing, damaged, or a calibrator that this version does not know.
     """
-    tree = read_json(path)
-    method = tree.get("method") if isinstance(tree, dict) else None
-    if method not in METHODS:
-        raise ValueError(
-            f"{path} - expected a calibrator among {', '.join(METHODS)} - found {method} - run the stage `calibrate`"
-        )
-    return str(method)
+    try:
+        return CalibratorFile.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise ValueError(f"{describe_error(path, error)}: run the stage `calibrate`") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} - expected a calibrator - found {error} - run the stage `calibrate`") from error

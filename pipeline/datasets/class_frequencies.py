@@ -42,6 +42,9 @@ def class_priors(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return counts / total
 
 
-def sum_counts(counts: Iterable[NDArray[np.int64]], num_classes: int) -> NDArray[np.int64]:
-    """Add up (C,) counts; zeros for none."""
-    return sum(counts, start=np.zeros(num_classes, np.int64))
+def sum_counts(counts: Iterable[NDArray[np.int64]], shape: int | tuple[int, ...]) -> NDArray[np.int64]:
+    """Add up counts of one shape, (C,) or more; zeros for none."""
+    total = np.zeros(shape, np.int64)
+    for one in counts:
+        total += one
+    return total

@@ -18,7 +18,7 @@ class Problem:
 
     Attributes:
         counts: (C, B) int64, unlabeled pixels predicted as a class at each confidence, over all images.
-        values: (B,) float, ascending: the confidence of each column.
+        values: (B,) or (C, B) float, ascending: the confidence of each column; of each class where they differ.
         class_priors: (C,) float64, sums to 1: R of the labeled set (Eq. 3).
         labeling_ratio: the paper's alpha, in (0, 1].
         equal_pixels: thin `st`, `cbst` and `da` to their targets as `dars` does.
@@ -48,6 +48,11 @@ class Problem:
     def total_target(self) -> int:
         """Pixels to label over all classes: round(alpha P), P = all unlabeled pixels."""
         return round(self.labeling_ratio * int(self.counts.sum()))
+
+    def values_of(self, label: int) -> NDArray[np.floating]:
+        """Return (B,) float, ascending: the confidence of each column of a class."""
+        values: NDArray[np.floating] = self.values if self.values.ndim == 1 else self.values[label]
+        return values
 
     def qualifying(self, bins: NDArray[np.int64]) -> NDArray[np.int64]:
         """Count the pixels of each class at or above its bin.

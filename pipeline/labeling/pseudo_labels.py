@@ -23,9 +23,27 @@ def count_drawable(counts: NDArray[np.integer], values: NDArray[np.floating], se
     return np.array([row[start:stop].sum() for row, start, stop in zip(counts, starts, stops, strict=True)], np.int64)
 
 
+def count_drawable_pixels(
+    prediction: NDArray[np.uint8], confidence: NDArray[np.floating], selection: Selection
+) -> NDArray[np.int64]:
+    """Count what `count_drawable` counts, pixel by pixel, where counts are coarser than thresholds.
+
+    Args:
+        prediction: (H, W) uint8, train ids.
+        confidence: (H, W) float16 or float32 in [0, 1], as stored.
+        selection: thresholds.
+
+    Returns:
+        (C,) int64.
+    """
+    classes = prediction.ravel()
+    qualifies, kept = _compare(classes, confidence, selection)
+    return np.bincount(classes[qualifies & ~kept], minlength=len(selection.class_names))
+
+
 def label_image(
     prediction: NDArray[np.uint8],
-    confidence: NDArray[np.float16],
+    confidence: NDArray[np.floating],
     selection: Selection,
     quota: NDArray[np.int64],
     *,
@@ -37,7 +55,7 @@ def label_image(
 
     Args:
         prediction: (H, W) uint8, train ids.
-        confidence: (H, W) float16 in [0, 1], as stored.
+        confidence: (H, W) float16 or float32 in [0, 1], as stored.
         selection: thresholds of the round.
         quota: (C,) int64, pixels to draw in this image.
         seed: of the experiment.
@@ -48,10 +66,7 @@ def label_image(
         (H, W) uint8. It depends on nothing but the arguments.
     """
     classes = prediction.ravel()
-    # Non-negative floats order like their bit patterns, which numpy compares many times faster than float16.
-    bits = confidence.ravel().view(np.uint16)
-    qualifies = bits >= _threshold_bits(selection.class_thresholds)[classes]
-    kept = bits >= _threshold_bits(selection.keep_thresholds)[classes]
+    qualifies, kept = _compare(classes, confidence, selection)
     labels = np.where(kept, classes, np.uint8(IGNORE_INDEX))
     drawable = np.flatnonzero(qualifies & ~kept)
     # A stable sort of bytes is a radix sort: one pass groups the candidates by class, each group in ascending position.
@@ -82,10 +97,21 @@ def check_realized(selection: Selection, realized: NDArray[np.int64], *, where: 
         )
 
 
-def _threshold_bits(thresholds: tuple[float | None, ...]) -> NDArray[np.uint16]:
-    # No confidence reaches the pattern of infinity: that class has no qualifying pixel.
-    values = [np.inf if threshold is None else threshold for threshold in thresholds]
-    return np.array(values, np.float16).view(np.uint16)
+def _compare(
+    classes: NDArray[np.uint8], confidence: NDArray[np.floating], selection: Selection
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return (P,) bool: which pixels qualify, and which of them are kept for certain."""
+    # Non-negative floats order like their bit patterns, which numpy compares many times faster than float16.
+    pattern = np.dtype(f"u{confidence.itemsize}")
+    bits = confidence.ravel().view(pattern)
+
+    def reaches(thresholds: tuple[float | None, ...]) -> NDArray[np.bool_]:
+        # No confidence reaches the pattern of infinity: that class has no qualifying pixel.
+        values = [np.inf if threshold is None else threshold for threshold in thresholds]
+        compared: NDArray[np.bool_] = bits >= np.array(values, confidence.dtype).view(pattern)[classes]
+        return compared
+
+    return reaches(selection.class_thresholds), reaches(selection.keep_thresholds)
 
 
 def _bins(values: NDArray[np.floating], thresholds: tuple[float | None, ...]) -> list[int]:

@@ -64,4 +64,6 @@ def solve_class_thresholds(method: str, problem: Problem, *, class_names: Sequen
 
 
 def _values(problem: Problem, bins: np.ndarray) -> tuple[float | None, ...]:
-    return tuple(None if start == problem.num_bins else float(problem.values[start]) for start in bins)
+    return tuple(
+        None if start == problem.num_bins else float(problem.values_of(label)[start]) for label, start in enumerate(bins.tolist())
+    )

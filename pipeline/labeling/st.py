@@ -17,7 +17,7 @@ def solve_st(problem: Problem) -> Thresholds:
     if problem.st_confidence is None:
         threshold = threshold_bin(problem.counts.sum(axis=0), problem.total_target)
     else:
-        threshold = int(np.searchsorted(problem.values, problem.st_confidence, side="left"))
+        threshold = int(np.searchsorted(problem.values_of(0), problem.st_confidence, side="left"))
     bins = np.full(len(problem.counts), threshold, np.int64)
     qualifying = problem.qualifying(bins)
     free = problem.st_confidence is not None and not problem.equal_pixels

@@ -1,14 +1,57 @@
-"""From probabilities to what is stored: float16 values, their arg max and maximum, and how often each value occurs."""
+"""From probabilities to what is stored: values of 16 or 32 bits, their arg max and maximum, and how often each value occurs."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-NUM_VALUES = 0x3C00 + 1
+
+@dataclass(frozen=True)
+class Precision:
+    """How probabilities are stored.
+
+    Non-negative floating-point values order like their bit patterns, so counting patterns is sorting values. Those of float16
+    are counted whole; those of float32 by their first 16 bits, and the rest only where a threshold lies.
+
+    Attributes:
+        dtype: `float16` or `float32`.
+        bits: name of the unsigned type of the same size.
+        shift: last bits that the counts leave out.
+        num_columns: columns of the counts, one for each (first part of a) pattern from 0.0 to 1.0.
+    """
+
+    dtype: str
+    bits: str
+    shift: int
+    num_columns: int
+
+    @property
+    def values(self) -> NDArray[np.floating[Any]]:
+        """(B,) ascending: the smallest value that each column counts; of float16 the only one."""
+        patterns = np.arange(self.num_columns, dtype=np.uint32) << self.shift
+        values: NDArray[np.floating[Any]] = patterns.astype(self.bits).view(self.dtype)
+        return values
+
+    @property
+    def finer_columns(self) -> int:
+        """How many values share a column: 1 or 65536."""
+        return 1 << self.shift
+
+    def columns(self, confidence: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+        """Return the column that counts each value of `confidence`, an array of `dtype`."""
+        return confidence.view(self.bits).astype(np.int64) >> self.shift
+
+
+PRECISIONS = {
+    "float16": Precision("float16", "uint16", shift=0, num_columns=0x3C00 + 1),
+    "float32": Precision("float32", "uint32", shift=16, num_columns=0x3F80 + 1),
+}
+
+NUM_VALUES = PRECISIONS["float16"].num_columns
 """Float16 values in [0, 1]: the bit patterns 0x0000 (0.0) to 0x3C00 (1.0), in the order of their values."""
 
-CONFIDENCE_VALUES: NDArray[np.float16] = np.arange(NUM_VALUES, dtype=np.uint16).view(np.float16)
+CONFIDENCE_VALUES = PRECISIONS["float16"].values
 """(15361,) float16, ascending: the confidence that each column of `confidence_counts` stands for."""
 
 
@@ -17,28 +60,30 @@ class QuantizedMap:
     """One image's entry of the store.
 
     Attributes:
-        softmax: (C, H, W) float16.
+        softmax: (C, H, W) of the store's precision.
         prediction: (H, W) uint8, arg max of `softmax`; the lowest class among ties.
-        confidence: (H, W) float16, maximum of `softmax`.
-        counts: (C, 15361) uint32, pixels predicted as a class at each confidence.
+        confidence: (H, W), maximum of `softmax`.
+        counts: (C, B) uint32, pixels predicted as a class in each column of confidences.
     """
 
-    softmax: NDArray[np.float16]
+    softmax: NDArray[np.floating[Any]]
     prediction: NDArray[np.uint8]
-    confidence: NDArray[np.float16]
+    confidence: NDArray[np.floating[Any]]
     counts: NDArray[np.uint32]
 
 
-def quantize(probs: NDArray[np.float32], *, floor: float) -> QuantizedMap:
-    """Round probabilities to float16 and derive everything else from the rounded values, so that all later steps agree.
+def quantize(probs: NDArray[np.float32], *, floor: float, dtype: str = "float16") -> QuantizedMap:
+    """Round probabilities and derive everything else from the rounded values, so that all later steps agree.
 
     Args:
         probs: (C, H, W) float32, each pixel sums to 1.
         floor: probabilities below it become 0; below 1/C no confidence is touched.
+        dtype: a key of `PRECISIONS`.
 
     Raises:
         ValueError: a value is not finite or outside [0, 1], or a pixel has no probability at all.
     """
+    precision = PRECISIONS[dtype]
     num_classes, height, width = probs.shape
     lowest, highest = float(probs.min()), float(probs.max())
     # A softmax in float32 may exceed 1 by rounding; float16 rounds that away. NaN fails every comparison.
@@ -46,19 +91,28 @@ def quantize(probs: NDArray[np.float32], *, floor: float) -> QuantizedMap:
         raise ValueError(
             f"softmax map - expected finite probabilities in [0, 1] - found {lowest} to {highest} - check the teacher's weights"
         )
-    softmax = probs.astype(np.float16)
-    # Non-negative float16 values order like their bit patterns, and numpy's uint16 maximum is many times faster.
-    bits = softmax.view(np.uint16)
-    bits &= np.uint16(0x7FFF)  # -0.0 is 0.0
+    softmax = (probs if dtype == "float16" else np.minimum(probs, np.float32(1.0))).astype(dtype)
+    # Non-negative values order like their bit patterns, and numpy's uint16 maximum is many times faster than that of float16.
+    bits: NDArray[np.unsignedinteger[Any]] = softmax.view(precision.bits)
+    bits &= bits.dtype.type(np.iinfo(bits.dtype).max >> 1)  # -0.0 is 0.0
     if floor > 0:
-        bits[bits < np.float16(floor).view(np.uint16)] = 0
+        bits[bits < np.array(floor, dtype).view(precision.bits)] = 0
     confidence = bits.max(axis=0)
     if not int(confidence.min()):
         raise ValueError(
             "softmax map - expected probabilities that sum to 1 - found a pixel with none - check the teacher's weights"
         )
     prediction = bits.argmax(axis=0).astype(np.uint8)
-    joint = prediction.ravel().astype(np.int64) * NUM_VALUES + confidence.ravel()
-    counts = np.bincount(joint, minlength=num_classes * NUM_VALUES).reshape(num_classes, NUM_VALUES)
     assert prediction.shape == (height, width)
-    return QuantizedMap(softmax, prediction, confidence.view(np.float16), counts.astype(np.uint32))
+    values = confidence.view(dtype)
+    return QuantizedMap(softmax, prediction, values, count_confidences(prediction, values, num_classes, dtype=dtype))
+
+
+def count_confidences(
+    prediction: NDArray[np.uint8], confidence: NDArray[np.floating[Any]], num_classes: int, *, dtype: str
+) -> NDArray[np.uint32]:
+    """Return (C, B) uint32: pixels of one image predicted as each class, in each column of confidences."""
+    precision = PRECISIONS[dtype]
+    joint = prediction.ravel().astype(np.int64) * precision.num_columns + precision.columns(confidence.ravel())
+    counts = np.bincount(joint, minlength=num_classes * precision.num_columns)
+    return counts.reshape(num_classes, precision.num_columns).astype(np.uint32)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import ZstdCodec
 
 from pipeline.files import write_text
-from pipeline.softmax_store.quantize import NUM_VALUES, QuantizedMap, quantize
+from pipeline.softmax_store.arrays import create_array, create_confidence_arrays, write_confidence_rows, write_rows
+from pipeline.softmax_store.quantize import PRECISIONS, QuantizedMap, quantize
 
 FORMAT_NAME = "dars-softmax-store"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class SoftmaxStoreWriter:
@@ -35,6 +35,7 @@ class SoftmaxStoreWriter:
         floor: float,
         shard_mib: float,
         attributes: Mapping[str, Any],
+        dtype: str = "float16",
     ) -> None:
         """Create the store, or take up one that an earlier run left behind.
 
@@ -46,6 +47,7 @@ class SoftmaxStoreWriter:
             floor: probabilities below it are stored as 0.
             shard_mib: most raw data of one array's shard, in MiB; a shard holds one image at least.
             attributes: provenance, written into the store: the teacher's digest, the inference settings.
+            dtype: of probabilities, a key of `PRECISIONS`.
         """
         if floor * len(class_names) >= 1:
             raise ValueError(
@@ -58,9 +60,10 @@ class SoftmaxStoreWriter:
         self._sizes = list(sizes)
         self._num_classes = len(class_names)
         self._floor = floor
+        self._precision = PRECISIONS[dtype]
         height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
         # Of small images, the counts are larger than the softmax map.
-        image_bytes = self._num_classes * max(2 * height * width, 4 * NUM_VALUES)
+        image_bytes = self._num_classes * max(np.dtype(dtype).itemsize * height * width, 4 * self._precision.num_columns)
         per_shard = min(max(int(shard_mib * 2**20 // image_bytes), 1), len(image_ids))
         self.shards = [range(start, min(start + per_shard, len(image_ids))) for start in range(0, len(image_ids), per_shard)]
         self.done: set[int] = set()
@@ -78,32 +81,16 @@ class SoftmaxStoreWriter:
     def _create(
         self, image_ids: Sequence[str], height: int, width: int, per_shard: int, attributes: Mapping[str, Any]
     ) -> zarr.Group:
-        count, classes = len(image_ids), self._num_classes
+        count, classes, dtype = len(image_ids), self._num_classes, self._precision.dtype
         group = zarr.open_group(self.path, mode="w", zarr_format=3)
-
-        def create(name: str, shape: tuple[int, ...], dtype: str, fill: float) -> None:
-            group.create_array(
-                name,
-                shape=shape,
-                dtype=dtype,
-                chunks=(1, *shape[1:]),
-                shards=(per_shard, *shape[1:]),
-                # Level 1 without a shuffle: zarr's default wrote twice as slowly for no gain. The checksum finds damaged chunks.
-                compressors=ZstdCodec(level=1, checksum=True),
-                # With 0 as fill value, zarr writes no chunk for an all-zero image and a lost shard reads as valid data.
-                fill_value=fill,
-            )
-
-        create("softmax", (count, classes, height, width), "float16", float("nan"))
-        create("prediction", (count, height, width), "uint8", 255)
-        create("confidence", (count, height, width), "float16", float("nan"))
-        create("confidence_counts", (count, classes, NUM_VALUES), "uint32", 2**32 - 1)
-        create("size", (count, 2), "int32", -1)
+        create_array(group, "softmax", (count, classes, height, width), dtype, float("nan"), per_shard)
+        create_confidence_arrays(group, (count, classes, height, width), dtype, per_shard)
         group.attrs.update(
             {
                 "format": FORMAT_NAME,
                 "version": FORMAT_VERSION,
                 "image_ids": list(image_ids),
+                "dtype": dtype,
                 "floor": self._floor,
                 **attributes,
             }
@@ -124,16 +111,8 @@ class SoftmaxStoreWriter:
         if len(maps) != len(rows):
             raise ValueError(f"softmax shard {index} - expected {len(rows)} maps - found {len(maps)} - give one for each image")
         entries = [self._entry(row, probs) for row, probs in zip(rows, maps, strict=True)]
-        where = slice(rows.start, rows.stop)
-        for name in ("softmax", "prediction", "confidence"):
-            array = self._array(name)
-            shard = np.full((len(rows), *array.shape[1:]), array.fill_value, array.dtype)
-            for offset, entry in enumerate(entries):
-                value = getattr(entry, name)
-                shard[offset, ..., : value.shape[-2], : value.shape[-1]] = value
-            array[where] = shard
-        self._array("confidence_counts")[where] = np.stack([entry.counts for entry in entries])
-        self._array("size")[where] = np.array([self._sizes[row] for row in rows], np.int32)
+        write_rows(self._group, rows, {"softmax": [entry.softmax for entry in entries]})
+        write_confidence_rows(self._group, rows, entries, self._sizes)
         for file in self._shard_files(index):
             _sync(file)
         with self._done_list.open("a", encoding="utf-8") as handle:
@@ -154,11 +133,6 @@ class SoftmaxStoreWriter:
         folders = [self.path / name / "c" / str(index) for name in self._group.array_keys()]
         return [file for folder in folders for file in folder.rglob("*") if file.is_file()]
 
-    def _array(self, name: str) -> zarr.Array[Any]:
-        array = self._group[name]
-        assert isinstance(array, zarr.Array)
-        return array
-
     def _entry(self, row: int, probs: NDArray[np.float32]) -> QuantizedMap:
         expected = (self._num_classes, *self._sizes[row])
         if probs.shape != expected:
@@ -167,7 +141,7 @@ class SoftmaxStoreWriter:
                 " - match network and image sizes"
             )
         try:
-            return quantize(probs, floor=self._floor)
+            return quantize(probs, floor=self._floor, dtype=self._precision.dtype)
         except ValueError as error:
             raise ValueError(f"{self._image_ids[row]} - {error}") from error
 

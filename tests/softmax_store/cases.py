@@ -22,7 +22,12 @@ def street_probs(seed: int = 0) -> list[NDArray[np.float32]]:
 
 
 def open_writer(
-    folder: Path, sizes: Sequence[tuple[int, int]] = SIZES, *, floor: float = 0.0, shard_mib: float = 2 * ONE_IMAGE
+    folder: Path,
+    sizes: Sequence[tuple[int, int]] = SIZES,
+    *,
+    floor: float = 0.0,
+    shard_mib: float = 2 * ONE_IMAGE,
+    dtype: str = "float16",
 ) -> SoftmaxStoreWriter:
     return SoftmaxStoreWriter(
         folder,
@@ -30,6 +35,7 @@ def open_writer(
         sizes=sizes,
         class_names=CLASS_NAMES,
         floor=floor,
+        dtype=dtype,
         shard_mib=shard_mib,
         attributes={"teacher_sha256": "abc", "inference": {"flip": True}},
     )

@@ -68,6 +68,7 @@ def test_provenance_is_kept(tmp_path: Path) -> None:
     write_pending(writer, street_probs())
     store = SoftmaxStore(writer.path)
     assert store.class_names == CLASS_NAMES
+    assert store.precision.dtype == "float16"
     assert store.attributes == {"teacher_sha256": "abc", "inference": {"flip": True}, "floor": 1e-3}
 
 
@@ -147,7 +148,7 @@ def test_every_file_describes_itself_as_zarr_3(tmp_path: Path) -> None:
     writer = open_writer(tmp_path)
     write_pending(writer, street_probs())
     attributes = json.loads((writer.path / "zarr.json").read_text())["attributes"]
-    assert (attributes["format"], attributes["version"]) == ("dars-softmax-store", 1)
+    assert (attributes["format"], attributes["version"]) == ("dars-softmax-store", 2)
     arrays = {path.parent.name: json.loads(path.read_text()) for path in writer.path.glob("*/zarr.json")}
     assert set(arrays) == {"softmax", "prediction", "confidence", "confidence_counts", "size"}
     assert {name: tree["shape"] for name, tree in arrays.items()} == {

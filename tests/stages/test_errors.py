@@ -14,8 +14,8 @@ from PIL import Image
 
 from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage
 
-SOLVE, SAMPLE, PRETRAIN, INFER, STUDENT = (
-    command_of(stage) for stage in ("solve_thresholds", "sample_labels", "pretrain", "infer", "train_student")
+SOLVE, SAMPLE, PRETRAIN, INFER, CALIBRATE, STUDENT = (
+    command_of(stage) for stage in ("solve_thresholds", "sample_labels", "pretrain", "infer", "calibrate", "train_student")
 )
 
 
@@ -59,31 +59,31 @@ def test_an_unknown_round(broken: Path) -> None:
     fails(broken, *command, says="found 9")
 
 
-def test_a_missing_softmax_shard(broken: Path) -> None:
-    shard = next((broken / "data/rounds/1/softmax.zarr/confidence/c").rglob("0"))
+def test_a_missing_shard_of_confidences(broken: Path) -> None:
+    shard = next((broken / "data/rounds/1/confidences.zarr/confidence/c").rglob("0"))
     while shard.is_dir():
         shard = next(shard.iterdir())
     shard.unlink()
-    fails(broken, *SAMPLE, says="softmax.zarr")
+    fails(broken, *SAMPLE, says="confidences.zarr")
 
 
 def test_a_missing_shard_of_counts(broken: Path) -> None:
-    shutil.rmtree(broken / "data/rounds/1/softmax.zarr/confidence_counts/c/1")
+    shutil.rmtree(broken / "data/rounds/1/confidences.zarr/confidence_counts/c/1")
     fails(broken, *SOLVE, says="confidence_counts")
 
 
 def test_a_bit_flip_in_the_store(broken: Path) -> None:
-    files = [path for path in (broken / "data/rounds/1/softmax.zarr/prediction/c").rglob("*") if path.is_file()]
+    files = [path for path in (broken / "data/rounds/1/confidences.zarr/prediction/c").rglob("*") if path.is_file()]
     content = bytearray(files[0].read_bytes())
     content[len(content) // 3] ^= 0xFF
     files[0].write_bytes(bytes(content))
-    fails(broken, *SAMPLE, says="softmax.zarr")
+    fails(broken, *SAMPLE, says="confidences.zarr")
 
 
 def test_a_store_that_is_none(broken: Path) -> None:
-    shutil.rmtree(broken / "data/rounds/1/softmax.zarr")
-    (broken / "data/rounds/1/softmax.zarr").mkdir()
-    fails(broken, *SOLVE, says="expected a whole softmax store")
+    shutil.rmtree(broken / "data/rounds/1/confidences.zarr")
+    (broken / "data/rounds/1/confidences.zarr").mkdir()
+    fails(broken, *SOLVE, says="expected a whole confidence store")
 
 
 def test_counts_and_pixels_that_disagree(broken: Path) -> None:
@@ -93,6 +93,17 @@ def test_counts_and_pixels_that_disagree(broken: Path) -> None:
     tree["realized_counts"][0] += 1
     selection.write_text(json.dumps(tree))
     fails(broken, *SAMPLE, says="pixels by class")
+
+
+def test_a_damaged_softmax_store_is_not_calibrated(broken: Path) -> None:
+    change_params(broken, {"calibration": "temperature", "calibration_fit.on": "val"})
+    shutil.rmtree(broken / "data/rounds/1/softmax.zarr/softmax/c/1")
+    fails(broken, *CALIBRATE, says="data/rounds/1/softmax.zarr - softmax - expected a whole softmax store")
+
+
+def test_a_calibrator_without_pixels_to_fit_on(broken: Path) -> None:
+    change_params(broken, {"calibration": "temperature"})
+    fails(broken, *CALIBRATE, says="calibration temperature - expected labeled images to fit it on")
 
 
 def test_a_damaged_teacher(broken: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline.files import digest
-from tests.workspace import change_params, commit, dvc, git, make_workspace, run_stage, stages_run
+from tests.workspace import change_params, command_of, commit, dvc, git, make_workspace, run_stage, stages_run
 
 ROUND_STAGES = ("infer", "calibrate", "solve_thresholds", "sample_labels", "train_student", "evaluate")
 
@@ -47,7 +47,8 @@ def test_every_artifact_lies_where_the_house_says(experiment: Path) -> None:
         "rounds/0/model.safetensors", "rounds/0/metrics.json", "rounds/0/curve.tsv", "report/index.html",
     }  # fmt: skip
     for key in (1, 2):
-        names |= {f"rounds/{key}/{name}" for name in ("softmax.zarr", "calibrator.json", "selection.json", "pseudo_labels")}
+        names |= {f"rounds/{key}/{name}" for name in ("softmax.zarr", "confidences.zarr", "calibrator.json")}
+        names |= {f"rounds/{key}/{name}" for name in ("calibration.json", "selection.json", "pseudo_labels")}
         names |= {f"rounds/{key}/{name}" for name in ("model.safetensors", "metrics.json", "curve.tsv")}
     assert [name for name in sorted(names) if not (experiment / "data" / name).exists()] == []
     assert not (experiment / ".scratch").exists() or not any((experiment / ".scratch").rglob("*.*"))
@@ -63,7 +64,11 @@ def test_git_tracks_the_metrics_and_no_artifact(experiment: Path) -> None:
         for name in git(experiment, "ls-files", "data").split()
         if not name.startswith(("data/raw", "data/lists", "data/settings"))
     ]
-    assert tracked == ["data/.gitignore", *(f"data/rounds/{key}/metrics.json" for key in (0, 1, 2))]
+    assert tracked == [
+        "data/.gitignore",
+        "data/rounds/0/metrics.json",
+        *(f"data/rounds/{key}/{name}.json" for key in (1, 2) for name in ("calibration", "metrics")),
+    ]
 
 
 def test_metrics_say_how_they_were_measured(experiment: Path) -> None:
@@ -78,7 +83,7 @@ def test_metrics_say_how_they_were_measured(experiment: Path) -> None:
 
 def test_alpha_runs_again_from_the_thresholds_of_round_one(experiment: Path) -> None:
     done = dvc(experiment, "exp", "run", "-S", "alpha=0.5")
-    expected = {f"{stage}@{key}" for stage in ROUND_STAGES for key in (1, 2)} - {"infer@1", "calibrate@1", "calibrate@2"}
+    expected = {f"{stage}@{key}" for stage in ROUND_STAGES for key in (1, 2)} - {"infer@1", "calibrate@1"}
     assert set(stages_run(done)) == expected | {"report"}
     assert selection(experiment, 1)["labeling_ratio"] == 0.5
     diff = dvc(experiment, "metrics", "diff", "--json")
@@ -141,20 +146,25 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "changed"),
     [
-        ({"seed": 5}, {"prepare", "pretrain", "sample_labels", "train_student", "report"}),
+        ({"seed": 5}, {"prepare", "pretrain", "calibrate", "sample_labels", "train_student", "report"}),
         ({"model.dropout": 0.3}, {"pretrain", "report"}),
         ({"training.momentum": 0.8}, {"pretrain", "train_student", "report"}),
         ({"pretrain.steps": 8}, {"pretrain", "report"}),
         ({"student.steps": 6}, {"train_student", "report"}),
         ({"augmentation.rotation": 5.0}, {"pretrain", "train_student", "report"}),
-        ({"inference.flip": True}, {"infer", "evaluate", "evaluate_pretrained", "report"}),
-        ({"softmax_store.floor": 0.001}, {"infer", "report"}),
+        ({"inference.flip": True}, {"infer", "calibrate", "evaluate", "evaluate_pretrained", "report"}),
+        ({"softmax_store.floor": 0.001}, {"infer", "calibrate", "report"}),
+        ({"softmax_store.dtype": "float32"}, {"infer", "calibrate", "report"}),
+        ({"calibration": "temperature", "calibration_fit.on": "val"}, {"calibrate", "report"}),
+        ({"training.focal_gamma": 2.0}, {"pretrain", "train_student", "report"}),
         ({"evaluation.tail_share": 0.05}, {"evaluate", "evaluate_pretrained", "report"}),
         ({"method": "cbst"}, {"solve_thresholds", "report"}),
         ({"equal_pixels": True}, {"solve_thresholds", "report"}),
         ({"dars.thin": "ties"}, {"solve_thresholds", "report"}),
         ({"st_confidence": 0.9}, {"solve_thresholds", "report"}),
         ({"data.labeled_fraction": 0.5}, {"prepare", "report"}),
+        ({"data.priors": "val"}, {"prepare", "report"}),
+        ({"data.holdout_fraction": 0.5}, {"prepare", "report"}),
         ({"runtime.threads": 2}, set()),
         ({"runtime.workers": 1}, set()),
     ],
@@ -174,8 +184,18 @@ def test_pseudo_labels_are_the_same_bytes_for_any_workers_and_shards(experiment:
     change_params(experiment, {"runtime.workers": workers, "softmax_store.shard_mib": shard_mib})
     softmax, selected, labels = "out/softmax.zarr", "data/rounds/1/selection.json", "out/pseudo_labels"
     infer = ("--teacher", "data/rounds/0/model.safetensors", "--unlabeled", "data/prepared/unlabeled.tsv", "--softmax", softmax)
-    sample = ("--softmax", softmax, "--selection", selected, "--catalog", "data/prepared/catalog.json", "--pseudo-labels", labels)
-    for stage, arguments in (("infer", infer), ("sample_labels", ("--round", "1", *sample))):
+    command = [word.replace("data/rounds/1/softmax.zarr", softmax) for word in command_of("calibrate")]
+    sample = (
+        "--confidences",
+        "out/confidences.zarr",
+        "--selection",
+        selected,
+        "--catalog",
+        "data/prepared/catalog.json",
+        "--pseudo-labels",
+        labels,
+    )
+    for stage, arguments in (("infer", infer), (command[0], command[1:]), ("sample_labels", ("--round", "1", *sample))):
         done = run_stage(experiment, stage, *arguments)
         assert done.returncode == 0, done.stderr
     assert digest(experiment / labels) == digest(experiment / "data/rounds/1/pseudo_labels")

@@ -1,0 +1,115 @@
+"""The pixels that a calibrator is fitted on: a uniform sample of all labeled ones, bounded in memory."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PROBABILITY_FLOOR = 2.0**-24
+"""Smallest positive float16. What is stored as 0 counts as this much, so that its logarithm is finite."""
+CHUNK = 65536
+"""Pixels that are worked on at a time, in float64."""
+
+LabeledMap = tuple[NDArray[np.floating[Any]], NDArray[np.uint8]]
+"""(C, H, W) probabilities and (H, W) labels, train ids."""
+
+
+@dataclass(frozen=True)
+class FittingPixels:
+    """Labeled pixels.
+
+    Attributes:
+        probs: (P, C) float32, stored probabilities; rows sum to 1 up to rounding and floor.
+        labels: (P,) int64 in 0..C-1.
+    """
+
+    probs: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return int(self.probs.shape[1])
+
+
+def log_probs(probs: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return natural logarithms in float64, those of values below `PROBABILITY_FLOOR` as if they were it.
+
+    They differ from logits by a constant of each pixel. Temperature scaling does not see it; vector and matrix scaling do, so
+    fitted on these they are not what they are on logits (Guo et al. 2017, section 4.2).
+    """
+    clipped = np.maximum(probs, PROBABILITY_FLOOR).astype(np.float64)
+    logarithms: NDArray[np.float64] = np.log(clipped)
+    return logarithms
+
+
+def sample_pixels(maps: Iterable[LabeledMap], *, ignore_index: int, most: int, rng: np.random.Generator) -> FittingPixels:
+    """Draw a uniform sample of the pixels with a class from a stream of images.
+
+    Every pixel gets a random number and the `most` smallest are kept, so memory holds the sample and one image, and the draw
+    is uniform whatever the number of images.
+
+    Args:
+        maps: per image (C, H, W) probabilities and (H, W) labels.
+        ignore_index: label of pixels without a class.
+        most: pixels to keep; all, where there are fewer.
+        rng: draws one number per pixel with a class, in the order of the stream.
+
+    Returns:
+        In the order of the stream.
+
+    Raises:
+        ValueError: no pixel has a class.
+    """
+    kept: list[tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]]] = []
+    held, limit = 0, np.inf
+    for probs, labels in maps:
+        valid = labels != ignore_index
+        keys = rng.random(int(valid.sum()))
+        chosen = keys < limit
+        kept.append((keys[chosen], probs[:, valid][:, chosen].T.astype(np.float32), labels[valid][chosen].astype(np.int64)))
+        held += int(chosen.sum())
+        if held > 2 * most:
+            kept = [_smallest(kept, most)]
+            held, limit = most, float(kept[0][0].max())
+    if not held:
+        raise ValueError("calibration - expected labeled pixels to fit on - found none - give it images with label files")
+    _, sampled, classes = _smallest(kept, most)
+    return FittingPixels(sampled, classes)
+
+
+def _smallest(
+    parts: list[tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]]], most: int
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]]:
+    keys, probs, labels = (np.concatenate([part[place] for part in parts]) for place in range(3))
+    if len(keys) <= most:
+        return keys, probs, labels
+    places = np.sort(np.argpartition(keys, most - 1)[:most])
+    return keys[places], probs[places], labels[places]
+
+
+def calibrate_chunks(
+    probs: NDArray[np.floating[Any]], calibrate: Callable[[NDArray[np.floating[Any]]], NDArray[np.float64]]
+) -> NDArray[np.float32]:
+    """Calibrate a map piece by piece, so that copies in float64 stay small.
+
+    Args:
+        probs: (C, ...) probabilities.
+        calibrate: of (P, C) probabilities, (P, C) calibrated ones.
+
+    Returns:
+        (C, ...) float32.
+    """
+    flat = probs.reshape(len(probs), -1)
+    result = np.empty(flat.shape, np.float32)
+    for start in range(0, flat.shape[1], CHUNK):
+        result[:, start : start + CHUNK] = calibrate(flat[:, start : start + CHUNK].T).T
+    return result.reshape(probs.shape)
+
+
+def chunks(pixels: FittingPixels, size: int = CHUNK) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """Yield (P', C) log-probabilities in float64 and labels, `size` pixels at a time, so that float64 stays small."""
+    for start in range(0, len(pixels.labels), size):
+        yield log_probs(pixels.probs[start : start + size]), pixels.labels[start : start + size]

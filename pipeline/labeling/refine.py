@@ -1,0 +1,48 @@
+"""The second radix pass: inside the one column of each class where its threshold lies, every single value is counted.
+
+The counts of float32 confidences take the first 16 bits of a value together. Every threshold is a rank among the pixels of a
+class (or of all classes), so the first pass tells its column for certain, and the second its value.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.labeling.class_thresholds import Problem
+from pipeline.labeling.solve import METHODS
+
+
+def threshold_columns(method: str, problem: Problem) -> NDArray[np.int64]:
+    """Return (C,) int64: the column of each class that must be counted value by value.
+
+    Args:
+        method: a key of `METHODS`.
+        problem: the first pass, whose `values` are the smallest of each column.
+    """
+    if method == "st" and problem.st_confidence is not None:
+        column = max(int(np.searchsorted(problem.values_of(0), problem.st_confidence, side="right")) - 1, 0)
+        return np.full(len(problem.counts), column, np.int64)
+    # Where no pixel qualifies, no column matters.
+    return np.minimum(METHODS[method](problem).bins, problem.num_bins - 1)
+
+
+def refine(problem: Problem, columns: NDArray[np.int64], finer: NDArray[np.int64]) -> Problem:
+    """Return the problem with one column of each class split into its values.
+
+    Args:
+        problem: the first pass, of float32 confidences.
+        columns: (C,) int64, the column to split.
+        finer: (C, F) int64, pixels at each value inside that column, ascending.
+
+    Returns:
+        A problem whose `values` are (C, B + F - 1) float32: those of other columns stay the smallest that they count.
+    """
+    counts, values = [], []
+    for label, column in enumerate(columns.tolist()):
+        row, own = problem.counts[label], problem.values_of(label)
+        assert int(finer[label].sum()) == int(row[column])
+        inside = (own[column : column + 1].view(np.uint32) + np.arange(finer.shape[1], dtype=np.uint32)).view(np.float32)
+        counts.append(np.concatenate([row[:column], finer[label], row[column + 1 :]]))
+        values.append(np.concatenate([own[:column], inside, own[column + 1 :]]))
+    return replace(problem, counts=np.stack(counts), values=np.stack(values))

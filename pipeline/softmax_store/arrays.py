@@ -1,0 +1,80 @@
+"""The arrays of a store: how they are chunked, sharded and compressed, and how images become rows of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
+
+from pipeline.softmax_store.quantize import PRECISIONS, QuantizedMap
+
+CONFIDENCE_ARRAYS = ("prediction", "confidence", "confidence_counts", "size")
+"""What labeling reads: no array of them grows with the number of classes but the counts, which compress to almost nothing."""
+
+
+def create_array(group: zarr.Group, name: str, shape: tuple[int, ...], dtype: str, fill: float, per_shard: int) -> None:
+    """Create an array whose first axis is the images, `per_shard` of them in a file."""
+    group.create_array(
+        name,
+        shape=shape,
+        dtype=dtype,
+        chunks=(1, *shape[1:]),
+        shards=(per_shard, *shape[1:]),
+        # Level 1 without a shuffle: zarr's default wrote twice as slowly for no gain. The checksum finds damaged chunks.
+        compressors=ZstdCodec(level=1, checksum=True),
+        # With 0 as fill value, zarr writes no chunk for an all-zero image and a lost shard reads as valid data.
+        fill_value=fill,
+    )
+
+
+def create_confidence_arrays(group: zarr.Group, shape: tuple[int, int, int, int], dtype: str, per_shard: int) -> None:
+    """Create `CONFIDENCE_ARRAYS` for softmax maps of `shape` (N, C, H, W)."""
+    count, classes, height, width = shape
+    create_array(group, "prediction", (count, height, width), "uint8", 255, per_shard)
+    create_array(group, "confidence", (count, height, width), dtype, float("nan"), per_shard)
+    create_array(group, "confidence_counts", (count, classes, PRECISIONS[dtype].num_columns), "uint32", 2**32 - 1, per_shard)
+    create_array(group, "size", (count, 2), "int32", -1, per_shard)
+
+
+def write_rows(group: zarr.Group, rows: range, maps: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+    """Write whole shards: images in the upper left, padding as the fill value.
+
+    Args:
+        group: of the store.
+        rows: images of the shard.
+        maps: by name of the array, one (..., H, W) per image at its own size.
+    """
+    for name, images in maps.items():
+        array = get_array(group, name)
+        shard = np.full((len(rows), *array.shape[1:]), array.fill_value, array.dtype)
+        for offset, image in enumerate(images):
+            shard[offset, ..., : image.shape[-2], : image.shape[-1]] = image
+        array[rows.start : rows.stop] = shard
+
+
+def write_confidence_rows(
+    group: zarr.Group, rows: range, entries: Sequence[QuantizedMap], sizes: Sequence[tuple[int, int]]
+) -> None:
+    """Write `CONFIDENCE_ARRAYS` of whole shards; `sizes` are those of all images of the store."""
+    write_rows(
+        group,
+        rows,
+        {"prediction": [entry.prediction for entry in entries], "confidence": [entry.confidence for entry in entries]},
+    )
+    where = slice(rows.start, rows.stop)
+    get_array(group, "confidence_counts")[where] = np.stack([entry.counts for entry in entries])
+    get_array(group, "size")[where] = np.array([sizes[row] for row in rows], np.int32)
+
+
+def get_array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    """Return an array of a group.
+
+    Raises:
+        TypeError: `name` is no array.
+    """
+    array = group[name]
+    if not isinstance(array, zarr.Array):
+        raise TypeError(f"{name} is no array")
+    return array

@@ -1,0 +1,88 @@
+"""Calibrated and float32 experiments, from the hold-out to the metrics of a student."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.calibration.calibrator import FIT, read_calibrator
+from pipeline.files import digest
+from tests.stages.data_sets import check_pseudo_labels, pixels, read_list
+from tests.workspace import TINY, change_params, command_of, dvc, make_workspace, run_stage
+
+CALIBRATE, SOLVE, SAMPLE = (command_of(stage) for stage in ("calibrate", "solve_thresholds", "sample_labels"))
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A calibrated round in float32, the teacher and all before it made once."""
+    changes = {
+        "data.labeled_fraction": 0.5,
+        "data.holdout_fraction": 0.4,
+        "calibration": "temperature",
+        "softmax_store.dtype": "float32",
+    }
+    folder = make_workspace(tmp_path_factory.mktemp("calibration") / "clone", {**TINY, **changes, "pretrain.steps": 30})
+    dvc(folder, "repro", "evaluate@1")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def errors(path: Path) -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads(path.read_text())
+    return tree
+
+
+def test_a_calibrated_float32_round_labels_exactly_its_targets(experiment: Path) -> None:
+    check_pseudo_labels(experiment, "1")
+    assert len(read_list(experiment, "holdout")) == 2
+    assert not set(read_list(experiment, "holdout")) & set(read_list(experiment, "labeled"))
+    selection = errors(experiment / "data/rounds/1/selection.json")
+    for wanted, missing, realized in zip(
+        selection["targets"], selection["shortfalls"], selection["realized_counts"], strict=True
+    ):
+        assert realized == wanted - missing
+
+
+def test_errors_before_and_after_are_metrics(experiment: Path) -> None:
+    metrics = errors(experiment / "data/rounds/1/calibration.json")
+    assert (metrics["method"], metrics["fitted_on"], metrics["measured_on"]) == ("temperature", "holdout", "val")
+    for when in ("before", "after"):
+        assert 0 <= metrics[when]["ece"] <= 1
+        assert metrics[when]["nll"] > 0
+    assert "after.ece" in dvc(experiment, "metrics", "show").stdout
+    content = read_calibrator(experiment / "data/rounds/1/calibrator.json")
+    labels = [pixels(experiment / f"data/prepared/labels/{name}.png") for name in read_list(experiment, "holdout")]
+    assert content.fitted_pixels == sum(int((one < 255).sum()) for one in labels)
+    assert content.after
+    assert sum(share or 0 for share in content.after["share"]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("method", [*FIT, "none"])
+@pytest.mark.parametrize("fitted_on", ["holdout", "val"])
+def test_every_calibrator_runs_and_is_the_same_bytes_for_any_number_of_workers(
+    experiment: Path, method: str, fitted_on: str
+) -> None:
+    digests = []
+    for workers in (1, 3):
+        change_params(experiment, {"calibration": method, "calibration_fit.on": fitted_on, "runtime.workers": workers})
+        done = run_stage(experiment, *CALIBRATE)
+        assert done.returncode == 0, done.stderr
+        digests.append({path.name: digest(path) for path in (experiment / "out").iterdir()})
+        shutil.rmtree(experiment / "out")
+        if method in {"none", "vector", "matrix"}:
+            break
+    assert set(digests[0]) == {"calibrator.json", "confidences.zarr", "calibration.json"}
+    assert digests[0] == digests[-1]
+
+
+def test_solving_and_sampling_again_give_the_same_bytes_for_any_number_of_workers(experiment: Path) -> None:
+    change_params(experiment, {"calibration": "temperature", "calibration_fit.on": "holdout", "runtime.workers": 3})
+    for command, name in ((SOLVE, "selection.json"), (SAMPLE, "pseudo_labels")):
+        done = run_stage(experiment, *command)
+        assert done.returncode == 0, done.stderr
+        assert digest(experiment / "out" / name) == digest(experiment / "data/rounds/1" / name)
+    shutil.rmtree(experiment / "out")
