@@ -115,7 +115,7 @@ def test_foreach_makes_a_stage_for_every_round() -> None:
     rounds = read_params(ROOT / "params.yaml").rounds
     assert all(isinstance(key, str) for key in rounds)
     foreach = [name for name, stage in DVC.items() if "foreach" in stage]
-    assert foreach == ["infer", "calibrate", "solve_thresholds", "sample_labels", "train_student", "evaluate"]
+    assert foreach == ["infer", "calibrate", "solve_thresholds", "sample_labels", "statistics", "train_student", "evaluate"]
     assert all(DVC[name]["foreach"] == "${rounds}" for name in foreach)
 
 

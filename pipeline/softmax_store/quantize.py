@@ -108,6 +108,31 @@ def quantize(probs: NDArray[np.float32], *, floor: float, dtype: str = "float16"
     return QuantizedMap(softmax, prediction, values, count_confidences(prediction, values, num_classes, dtype=dtype))
 
 
+TIES = ("float16", "float32", "log_odds")
+"""Scales on which a confidence can be the largest there is: rounded to 1 in 16 or 32 bits, or odds without a finite logarithm."""
+
+
+def count_ties(probs: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Count the pixels of one image that nothing tells apart, because their confidence is the largest value.
+
+    The log odds log(p / (1 - p)) of the most probable class take 1 - p from the probabilities of the others, which float32
+    keeps however small they are: they are infinite only where all others have underflowed to 0.
+
+    Args:
+        probs: (C, H, W) float32, each pixel sums to 1; not yet rounded.
+
+    Returns:
+        (C, 3) int64: pixels predicted as each class with the largest confidence, on each scale of `TIES`.
+    """
+    num_classes = len(probs)
+    top = probs.max(axis=0)
+    tied = top.astype(np.float16) == 1  # Those of the other scales are among them.
+    columns = probs[:, tied]
+    prediction = columns.argmax(axis=0)
+    masks = (np.ones(len(prediction), bool), top[tied] >= 1, (columns > 0).sum(axis=0) == 1)
+    return np.stack([np.bincount(prediction[mask], minlength=num_classes) for mask in masks], axis=1)
+
+
 def count_confidences(
     prediction: NDArray[np.uint8], confidence: NDArray[np.floating[Any]], num_classes: int, *, dtype: str
 ) -> NDArray[np.uint32]:

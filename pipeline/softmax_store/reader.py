@@ -148,6 +148,14 @@ class SoftmaxStore(ConfidenceStore):
     stage: ClassVar[str] = "infer"
     per_class: ClassVar[str] = "softmax"
 
+    def total_ties(self) -> NDArray[np.int64]:
+        """Return (C, 3) int64: pixels of all images at the largest confidence, see `count_ties`."""
+        ties: NDArray[np.int64] = self._guard(lambda: np.asarray(get_array(self._group, "ties")[:])).astype(np.int64)
+        if int(ties.min()) < 0:
+            raise self._damaged("ties", "an image that was never written")
+        total: NDArray[np.int64] = ties.sum(axis=0)
+        return total
+
     def softmax(self, index: int) -> NDArray[np.floating[Any]]:
         """Return (C, H, W) in [0, 1]: stored probabilities of image `index`; they sum to 1 up to rounding and floor."""
         softmax: NDArray[np.floating[Any]] = self._crop("softmax", index)

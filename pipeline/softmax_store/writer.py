@@ -10,8 +10,8 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.files import write_text
-from pipeline.softmax_store.arrays import create_array, create_confidence_arrays, write_confidence_rows, write_rows
-from pipeline.softmax_store.quantize import PRECISIONS, QuantizedMap, quantize
+from pipeline.softmax_store.arrays import create_array, create_confidence_arrays, get_array, write_confidence_rows, write_rows
+from pipeline.softmax_store.quantize import PRECISIONS, TIES, QuantizedMap, count_ties, quantize
 
 FORMAT_NAME = "dars-softmax-store"
 FORMAT_VERSION = 2
@@ -84,6 +84,7 @@ class SoftmaxStoreWriter:
         count, classes, dtype = len(image_ids), self._num_classes, self._precision.dtype
         group = zarr.open_group(self.path, mode="w", zarr_format=3)
         create_array(group, "softmax", (count, classes, height, width), dtype, float("nan"), per_shard)
+        create_array(group, "ties", (count, classes, len(TIES)), "int32", -1, per_shard)
         create_confidence_arrays(group, (count, classes, height, width), dtype, per_shard)
         group.attrs.update(
             {
@@ -112,6 +113,7 @@ class SoftmaxStoreWriter:
             raise ValueError(f"softmax shard {index} - expected {len(rows)} maps - found {len(maps)} - give one for each image")
         entries = [self._entry(row, probs) for row, probs in zip(rows, maps, strict=True)]
         write_rows(self._group, rows, {"softmax": [entry.softmax for entry in entries]})
+        get_array(self._group, "ties")[rows.start : rows.stop] = np.stack([count_ties(probs) for probs in maps]).astype(np.int32)
         write_confidence_rows(self._group, rows, entries, self._sizes)
         for file in self._shard_files(index):
             _sync(file)

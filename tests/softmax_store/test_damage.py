@@ -16,6 +16,7 @@ READS: dict[str, Callable[[SoftmaxStore], object]] = {
     "prediction": lambda store: [store.prediction(index) for index in range(len(SIZES))],
     "confidence": lambda store: [store.confidence(index) for index in range(len(SIZES))],
     "confidence_counts": lambda store: store.total_counts(),
+    "ties": lambda store: store.total_ties(),
     "size": lambda store: [store.size(index) for index in range(len(SIZES))],
 }
 

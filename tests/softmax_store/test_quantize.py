@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.softmax_store.quantize import quantize
+from pipeline.softmax_store.quantize import count_ties, quantize
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.softmax_store.cases import open_writer, street_probs
@@ -106,3 +106,17 @@ def test_a_shard_of_another_number_of_images_is_refused_on_writing(tmp_path: Pat
     with pytest.raises(ValueError, match=r"\w"):
         writer.write_shard(0, street_probs()[:count])
     assert writer.done == set()
+
+
+def test_ties_are_counted_on_every_scale() -> None:
+    largest_below_one = float(np.nextafter(np.float32(1), np.float32(0)))
+    pixels = [
+        (0.6, 0.4, 0.0),  # no tie
+        (0.9999, 1e-4, 0.0),  # tied in float16 alone
+        (largest_below_one, 6e-8, 0.0),
+        (1.0, 1e-9, 0.0),  # tied in float32, but of finite odds
+        (1.0, 0.0, 0.0),
+        (0.0, 1.0, 1e-30),
+    ]
+    probs = np.array(pixels, np.float32).T.reshape(3, 2, 3)
+    assert count_ties(probs).tolist() == [[4, 2, 1], [1, 1, 0], [0, 0, 0]]

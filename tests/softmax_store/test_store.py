@@ -150,10 +150,10 @@ def test_every_file_describes_itself_as_zarr_3(tmp_path: Path) -> None:
     attributes = json.loads((writer.path / "zarr.json").read_text())["attributes"]
     assert (attributes["format"], attributes["version"]) == ("dars-softmax-store", 2)
     arrays = {path.parent.name: json.loads(path.read_text()) for path in writer.path.glob("*/zarr.json")}
-    assert set(arrays) == {"softmax", "prediction", "confidence", "confidence_counts", "size"}
+    assert set(arrays) == {"softmax", "ties", "prediction", "confidence", "confidence_counts", "size"}
     assert {name: tree["shape"] for name, tree in arrays.items()} == {
         "softmax": [5, 3, 8, 9], "prediction": [5, 8, 9], "confidence": [5, 8, 9], "confidence_counts": [5, 3, 15361],
-        "size": [5, 2],
+        "size": [5, 2], "ties": [5, 3, 3],
     }  # fmt: skip
     assert all(tree["zarr_format"] == 3 for tree in arrays.values())
 

@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline.files import digest
 from tests.workspace import change_params, command_of, commit, dvc, git, make_workspace, run_stage, stages_run
 
-ROUND_STAGES = ("infer", "calibrate", "solve_thresholds", "sample_labels", "train_student", "evaluate")
+ROUND_STAGES = ("infer", "calibrate", "solve_thresholds", "sample_labels", "statistics", "train_student", "evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_every_artifact_lies_where_the_house_says(experiment: Path) -> None:
         "rounds/0/model.safetensors", "rounds/0/metrics.json", "rounds/0/curve.tsv", "report/index.html",
     }  # fmt: skip
     for key in (1, 2):
-        names |= {f"rounds/{key}/{name}" for name in ("softmax.zarr", "confidences.zarr", "calibrator.json")}
+        names |= {f"rounds/{key}/{name}" for name in ("softmax.zarr", "confidences.zarr", "calibrator.json", "statistics.json")}
         names |= {f"rounds/{key}/{name}" for name in ("calibration.json", "selection.json", "pseudo_labels")}
         names |= {f"rounds/{key}/{name}" for name in ("model.safetensors", "metrics.json", "curve.tsv")}
     assert [name for name in sorted(names) if not (experiment / "data" / name).exists()] == []
@@ -116,7 +116,7 @@ def test_methods_are_compared_by_the_names_of_their_experiments(experiment: Path
 
 def test_the_ratio_of_one_round_leaves_the_earlier_ones_alone(experiment: Path) -> None:
     done = dvc(experiment, "exp", "run", "-S", "rounds.2.alpha=0.7")
-    assert set(stages_run(done)) == {"solve_thresholds@2", "sample_labels@2", "train_student@2", "evaluate@2", "report"}
+    assert set(stages_run(done)) == {f"{stage}@2" for stage in ROUND_STAGES[2:]} | {"report"}
     reset(experiment)
 
 
@@ -151,7 +151,7 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
         ({"training.momentum": 0.8}, {"pretrain", "train_student", "report"}),
         ({"pretrain.steps": 8}, {"pretrain", "report"}),
         ({"student.steps": 6}, {"train_student", "report"}),
-        ({"augmentation.rotation": 5.0}, {"pretrain", "train_student", "report"}),
+        ({"augmentation.rotation": 5.0}, {"pretrain", "statistics", "train_student", "report"}),
         ({"inference.flip": True}, {"infer", "calibrate", "evaluate", "evaluate_pretrained", "report"}),
         ({"softmax_store.floor": 0.001}, {"infer", "calibrate", "report"}),
         ({"softmax_store.dtype": "float32"}, {"infer", "calibrate", "report"}),

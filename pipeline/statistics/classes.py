@@ -1,0 +1,37 @@
+"""Classes by how often and how large they appear (Sec. 4.4 of the paper, Fig. 5a)."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+FREQUENT = 0.5
+"""A class is frequent if it appears in more than this share of the labeled images."""
+LARGE = 0.1
+"""A class is large if, where it appears, it covers more than this share of a crop's area on average."""
+
+
+def appearance(counts: Iterable[NDArray[np.int64]], num_classes: int, *, crop_area: int) -> tuple[list[float], list[float]]:
+    """Measure how often and how large each class appears.
+
+    Args:
+        counts: per labeled image, (C,) pixels of each class.
+        num_classes: C.
+        crop_area: pixels of a training crop, the paper's measure of size.
+
+    Returns:
+        (C,) shares of the images in which a class appears, in [0, 1], and (C,) its mean pixels there over the area of a crop; 0
+        for a class that never appears.
+    """
+    images, appearances, pixels = 0, np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64)
+    for one in counts:
+        images += 1
+        appearances += one > 0
+        pixels += one
+    sizes = pixels / np.maximum(appearances, 1) / crop_area
+    return (appearances / max(images, 1)).tolist(), sizes.tolist()
+
+
+def group_of(frequency: float, size: float) -> str:
+    """Return which of the paper's four groups a class belongs to, such as `frequent, small`."""
+    return f"{'frequent' if frequency > FREQUENT else 'rare'}, {'large' if size > LARGE else 'small'}"

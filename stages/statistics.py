@@ -1,0 +1,55 @@
+"""Stage `statistics`: what a round's pseudo labels are like, for figures and comparisons (Fig. 1, 3, 5)."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.datasets.catalog import read_catalog
+from pipeline.datasets.priors import read_labeled_shares
+from pipeline.datasets.samples import read_samples
+from pipeline.labeling.selection import read_selection
+from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
+from pipeline.statistics.classes import appearance
+from pipeline.statistics.images import count_labeled, hold_against_truth, sum_truth
+from pipeline.statistics.round_statistics import describe_round, write_statistics
+from stages.door import EXISTING, NEW, load_params, one_line_errors, progress
+
+
+@click.command()
+@click.option("--catalog", type=EXISTING, required=True, help="Classes of the data set.")
+@click.option("--labeled-catalog", type=EXISTING, required=True, help="How the labels of labeled images are spelled.")
+@click.option("--labeled", type=EXISTING, required=True, help="List of labeled samples.")
+@click.option("--priors", type=EXISTING, required=True, help="Class shares of the labeled set.")
+@click.option("--truth", type=EXISTING, required=True, help="List of unlabeled samples whose labels are known.")
+@click.option("--softmax", type=EXISTING, required=True, help="Softmax store of this round.")
+@click.option("--confidences", type=EXISTING, required=True, help="Confidences of this round.")
+@click.option("--selection", type=EXISTING, required=True, help="Selection of this round.")
+@click.option("--pseudo-labels", type=EXISTING, required=True, help="Folder of this round's pseudo labels.")
+@click.option("--statistics", type=NEW, required=True, help="Statistics to write.")
+@one_line_errors
+def main(
+    catalog: Path, labeled_catalog: Path, labeled: Path, priors: Path, truth: Path, softmax: Path, confidences: Path,
+    selection: Path, pseudo_labels: Path, statistics: Path,
+) -> None:  # fmt: skip
+    """Describe one round's pseudo labels."""
+    params = load_params()
+    workers, crop = params.runtime.workers, params.augmentation
+    classes = read_catalog(catalog)
+    store = ConfidenceStore(confidences)
+    samples = read_samples(labeled, labels=True)
+    counted = count_labeled(samples, read_catalog(labeled_catalog), workers=workers)
+    labeled_counts = progress(counted, total=len(samples), unit="labeled image")
+    frequencies, sizes = appearance(labeled_counts, classes.num_classes, crop_area=crop.crop_height * crop.crop_width)
+    known = read_samples(truth, labels=True, may_be_empty=True)
+    held = hold_against_truth(known, pseudo_labels, store.image_ids, store.prediction, classes, workers=workers)
+    confusion, regions = sum_truth(progress(held, total=len(known), unit="known image"), classes.num_classes)
+    described = describe_round(
+        read_selection(selection), dtype=store.precision.dtype, counts=store.total_counts(), values=store.precision.values,
+        ties=SoftmaxStore(softmax).total_ties(), labeled_shares=read_labeled_shares(priors, classes.class_names),
+        frequencies=frequencies, sizes=sizes, confusion=confusion, regions=regions,
+    )  # fmt: skip
+    write_statistics(statistics, described)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The statistics of a round: put together from counts, read back, and refused where damaged."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.softmax_store.quantize import CONFIDENCE_VALUES, NUM_VALUES
+from pipeline.statistics.classes import appearance, group_of
+from pipeline.statistics.regions import no_regions
+from pipeline.statistics.round_statistics import (
+    RoundStatistics,
+    confidence_histograms,
+    describe_round,
+    read_statistics,
+    write_statistics,
+)
+from tests.labeling.cases import solve
+
+PRIORS = np.array([0.5, 0.3, 0.2])
+TIES = np.array([[600, 200, 0], [50, 0, 0], [0, 0, 0]])
+
+
+def counts() -> np.ndarray:
+    table = np.zeros((3, NUM_VALUES), np.int64)
+    table[0, -1] = 600  # all of the road at 1.0
+    table[1, CONFIDENCE_VALUES.searchsorted(np.float16(0.75))] = 300
+    table[1, -1] = 50
+    table[2, CONFIDENCE_VALUES.searchsorted(np.float16(0.5))] = 100
+    return table
+
+
+def described(*, confusion: np.ndarray | None = None) -> RoundStatistics:
+    selection = solve("dars", counts(), PRIORS, 0.4)
+    known = np.zeros((3, 4), np.int64) if confusion is None else confusion
+    return describe_round(
+        selection, dtype="float16", counts=counts(), values=CONFIDENCE_VALUES, ties=TIES,
+        labeled_shares=PRIORS, frequencies=[1.0, 0.6, 0.2], sizes=[0.5, 0.02, 0.3], confusion=known, regions=no_regions(),
+    )  # fmt: skip
+
+
+def test_alignment_alone_exceeds_its_targets_where_confidences_tie_and_drawing_does_not() -> None:
+    statistics = described()
+    road = statistics.classes[0]
+    assert (road.target, road.pseudo_labeled, road.qualifying, road.at_top) == (210, 210, 600, 600)
+    assert isinstance(statistics.kl.qualifying, float)
+    assert isinstance(statistics.kl.pseudo_labeled, float)
+    assert statistics.kl.qualifying > 0.1
+    assert statistics.kl.pseudo_labeled < 1e-6
+    assert (road.tied_float16, road.tied_float32, road.tied_log_odds) == (600, 200, 0)
+    assert road.coverage == pytest.approx(210 / 600)
+
+
+def test_without_true_labels_nothing_is_said_of_being_right() -> None:
+    statistics = described()
+    assert statistics.regions is None
+    assert {one.true for one in statistics.classes} == {None} == {one.precision for one in statistics.classes}
+
+
+def test_precision_and_true_pixels_come_from_the_confusion() -> None:
+    statistics = described(confusion=np.array([[90, 0, 0, 10], [10, 5, 0, 5], [0, 0, 0, 7]]))
+    assert [one.true for one in statistics.classes] == [100, 20, 7]
+    assert [one.precision for one in statistics.classes] == [0.9, 1.0, None]
+    assert statistics.regions is not None
+
+
+def test_histograms_hold_every_pixel_once_in_its_bin() -> None:
+    histograms = confidence_histograms(counts(), CONFIDENCE_VALUES)
+    assert histograms.sum(axis=1).tolist() == [600, 350, 100]
+    assert histograms[0, 49] == 600
+    assert histograms[1, 37] == 300
+    assert histograms[2, 25] == 100
+
+
+def test_classes_are_grouped_by_how_often_and_how_large_they_appear() -> None:
+    images = [np.array([500, 10, 0, 0]), np.array([500, 10, 300, 0]), np.array([400, 0, 0, 0])]
+    frequencies, sizes = appearance(images, 4, crop_area=1000)
+    assert frequencies == pytest.approx([1, 2 / 3, 1 / 3, 0])
+    assert sizes == pytest.approx([1400 / 3000, 0.01, 0.3, 0])
+    groups = [group_of(frequency, size) for frequency, size in zip(frequencies, sizes, strict=True)]
+    assert groups == ["frequent, large", "frequent, small", "rare, large", "rare, small"]
+
+
+def test_statistics_read_back_and_damage_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "statistics.json"
+    write_statistics(path, described())
+    assert read_statistics(path) == described()
+    for text in ("", "{}", path.read_text().replace('"classes"', '"klasses"')):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"statistics\.json - .*run the stage `statistics`") as error:
+            read_statistics(path)
+        assert "\n" not in str(error.value)
