@@ -15,12 +15,12 @@ from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, s
 
 @click.command()
 @click.option("--model", type=EXISTING, required=True, help="Model of a round: data/rounds/K/model.safetensors.")
-@click.option("--images", type=EXISTING, required=True, help="Folder of images, searched with its subfolders.")
+@click.option("--images", type=NEW, required=True, help="Folder of images, searched with its subfolders.")
 @click.option("--out", type=NEW, required=True, help="Folder for the results; files of the same names are replaced.")
 @click.option("--overlays", is_flag=True, help="Paint the classes over the images as well, into OUT/overlays.")
 @click.option(
     "--format", "name", type=click.Choice(list(FORMATS)), default="labels", show_default=True,
-    help="labels: palette PNGs of train ids in OUT/labels; cityscapes, voc: what the benchmark's server takes.",
+    help="labels: palette PNGs of train ids in OUT/labels; cityscapes: label ids in OUT/cityscapes; voc: OUT/results/VOC2012.",
 )  # fmt: skip
 @one_line_errors
 def main(model: Path, images: Path, out: Path, *, overlays: bool, name: str) -> None:

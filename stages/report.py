@@ -22,8 +22,8 @@ def main(prepared: Path, rounds: Path, out: Path) -> None:
     settings = params.model_dump(
         mode="json",
         include={
-            "seed", "method", "alpha", "equal_pixels", "st_confidence", "dars", "calibration", "rounds", "data", "model",
-            "augmentation", "training", "pretrain", "student", "inference", "softmax_store", "evaluation",
+            "seed", "method", "alpha", "equal_pixels", "st_confidence", "dars", "calibration", "calibration_fit", "rounds",
+            "data", "model", "augmentation", "training", "pretrain", "student", "inference", "softmax_store", "evaluation",
         },
     )  # fmt: skip
     experiment = read_experiment(prepared, rounds, list(params.rounds), params.evaluation)

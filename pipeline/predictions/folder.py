@@ -53,7 +53,7 @@ def plan_jobs(images: Path, out: Path, *, name: str, class_names: Sequence[str],
         overlays: whether to paint the prediction over the image as well.
 
     Raises:
-        ValueError: there is no image, two would give one file, the results would lie among the images, or the network has
+        ValueError: there is no image, two would give one file, a result would lie among the images, or the network has
             other classes than the format.
     """
     form = FORMATS[name]
@@ -63,22 +63,36 @@ def plan_jobs(images: Path, out: Path, *, name: str, class_names: Sequence[str],
             f" {', '.join(class_names)} - choose a model trained on them, or another format"
         )
     if not images.is_dir():
-        raise ValueError(f"{images} - expected a folder of images - found a file - name its folder")
+        found = "a file" if images.exists() else "none"
+        raise ValueError(f"{images} - expected a folder of images - found {found} - name the folder that holds them")
     if out.resolve().is_relative_to(images.resolve()):
         raise ValueError(f"{out} - expected a folder outside {images} - found one inside, to be read as images - choose another")
-    found = [file.relative_to(images) for file in sorted(images.rglob("*")) if file.is_file()]
-    found = [file for file in found if file.suffix.lower() in IMAGE_SUFFIXES and not any(part[0] == "." for part in file.parts)]
-    if not found:
+    files = [file.relative_to(images) for file in sorted(images.rglob("*")) if file.is_file()]
+    files = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and not any(part[0] == "." for part in file.parts)]
+    if not files:
         raise ValueError(f"{images} - expected images, {', '.join(sorted(IMAGE_SUFFIXES))} - found none - correct the folder")
     sources: dict[Path, Path] = {}
-    for file in found:
+    for file in files:
         labels = out / form.place(file)
         if labels in sources:
             raise ValueError(
                 f"{images / file} - expected one image for {labels} - {images / sources[labels]} is another - rename one"
             )
         sources[labels] = file
-    return [
+    jobs = [
         Job(images / file, labels, out / "overlays" / file.with_suffix(".png") if overlays else None, form)
         for labels, file in sources.items()
     ]
+    _check_outside(jobs, images, out)
+    return jobs
+
+
+def _check_outside(jobs: Sequence[Job], images: Path, out: Path) -> None:
+    """Refuse results among the images: OUT may hold their folder under a name of ours, and images would be replaced."""
+    root = images.resolve()
+    for job in jobs:
+        for result in filter(None, (job.labels, job.overlay)):
+            if result.parent.resolve().is_relative_to(root):
+                raise ValueError(
+                    f"{out} - expected results outside {images} - found {result} among the images - choose another folder"
+                )

@@ -1,5 +1,6 @@
 """What a file of predictions is called and which values it holds: ours, and those that benchmark servers take."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,14 +39,17 @@ def _write_voc(path: Path, prediction: NDArray[np.uint8], _: Colors) -> None:
     write_label_png(path, prediction, voc.COLORS)
 
 
+def _place_label_ids(image: Path) -> Path:
+    """Keep CITY_SEQUENCE_FRAME of Cityscapes' names, so that two pictures of one frame are one file and seen as such."""
+    frame = re.match(r"[^_]+_\d{6}_\d{6}(?=_|$)", image.stem)
+    return Path("cityscapes") / f"{frame[0] if frame else image.stem.removesuffix('_leftImg8bit')}_pred_labelIds.png"
+
+
 FORMATS = {
     "labels": Format(None, lambda image: Path("labels") / image.with_suffix(".png"), write_label_png),
     # The scripts find a prediction by the first three parts of its name and refuse a second one, so there is one flat folder.
-    "cityscapes": Format(
-        cityscapes.CLASS_NAMES,
-        lambda image: Path("cityscapes") / f"{image.stem.removesuffix('_leftImg8bit')}_pred_labelIds.png",
-        _write_label_ids,
-    ),
+    # They search it with its subfolders: CITYSCAPES_RESULTS is OUT/cityscapes, because overlays in OUT bear such names too.
+    "cityscapes": Format(cityscapes.CLASS_NAMES, _place_label_ids, _write_label_ids),
     # comp6: trained on more than VOC's own data, which a network with ImageNet weights is.
     "voc": Format(
         voc.CLASS_NAMES,

@@ -1,12 +1,8 @@
-"""The page's diagrams, as SVG inside a data URI; the same bytes for the same figures."""
+"""The page's diagrams of rounds and classes."""
 
-import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib import style
 from matplotlib.artist import Artist
@@ -14,38 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from pipeline.report.drawing import COLORS, STYLE, TAIL_COLOR, WIDTH, legend, picture, round_colors
 from pipeline.report.experiment import Experiment
-from pipeline.report.pictures import Picture, data_uri
+from pipeline.report.pictures import Picture
 from pipeline.report.rounds import Round
-
-STYLE: list[str | Path | dict[str, Any]] = [
-    "default",  # whatever the machine's matplotlibrc says
-    {
-        "svg.hashsalt": "dars",
-        "svg.fonttype": "path",
-        "text.parse_math": False,  # class names may hold a dollar sign
-        "font.size": 9.5,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.edgecolor": "#9aa3ad",
-        "axes.labelcolor": "#3d4650",
-        "axes.titlesize": 10.5,
-        "axes.titlelocation": "left",
-        "axes.axisbelow": True,
-        "xtick.color": "#3d4650",
-        "ytick.color": "#3d4650",
-        "grid.color": "#e4e7ea",
-        "legend.frameon": False,
-    },
-]
-WIDTH = 9.0
-"""Inches."""
-TAIL_COLOR = "#fbf3e4"
-COLORS = {"labeled": "#59636e", "predicted": "#e0a33a", "pseudo-labeled": "#2b6cb0"}
 
 
 def class_distributions(experiment: Experiment) -> Picture | None:
-    """Draw the class shares of labeled, predicted and pseudo-labeled pixels by round, on a log scale (the paper's Fig. 1).
+    """Draw the class shares of labeled, predicted, pseudo-labeled and true pixels by round, on a log scale (the paper's Fig. 1).
 
     Returns:
         None without a round of self-training.
@@ -78,11 +50,12 @@ def class_distributions(experiment: Experiment) -> Picture | None:
             range(len(order)), [experiment.catalog.class_names[index] for index in order], rotation=40, ha="right"
         )
         handles = [Patch(color=COLORS[name], label=name) for name in dict.fromkeys(name for shares in panels for name in shares)]
-        _legend(figure, [*handles, *_tail_patch(experiment)])
+        legend(figure, [*handles, *_tail_patch(experiment)])
         alt = (
-            "Bars on a log scale: share of every class among the labeled, predicted and pseudo-labeled pixels, a panel per round"
+            "Bars on a log scale: share of every class among the labeled, predicted, pseudo-labeled and, where known, the true"
+            " pixels; a panel per round"
         )
-        return _picture(figure, alt, "Share of each class, the most frequent first; a cross: no pixel at all.")
+        return picture(figure, alt, "Share of each class, the most frequent first; a cross: no pixel at all.")
 
 
 def training_curves(experiment: Experiment) -> Picture:
@@ -106,9 +79,9 @@ def training_curves(experiment: Experiment) -> Picture:
         all_axes[0].set_ylim(bottom=0)  # shared; after all lines are drawn, or those that come later are cut off
         all_axes[0].set_ylabel("loss")
         named = {label: handle for axes in all_axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        _legend(figure, list(named.values()))
+        legend(figure, list(named.values()))
         alt = "Lines: training loss of labeled and pseudo-labeled crops by step, a panel per round"
-        return _picture(
+        return picture(
             figure, alt, "Cross entropy, auxiliary head included; each point is a mean over the steps since the one before."
         )
 
@@ -128,7 +101,7 @@ def class_iou(experiment: Experiment) -> Picture:
         present = ~np.isnan(values).all(axis=0)
         low, high = np.nanmin(values[:, present], axis=0), np.nanmax(values[:, present], axis=0)
         axes.hlines(at[present], low, high, color="#c3c9cf", linewidth=2, zorder=1)
-        for one, color, row in zip(experiment.rounds, _round_colors(len(experiment.rounds)), values, strict=True):
+        for one, color, row in zip(experiment.rounds, round_colors(len(experiment.rounds)), values, strict=True):
             axes.plot(row, at, "o", color=color, markersize=6.5, markeredgecolor="white", markeredgewidth=0.7, label=one.label)
         axes.set_yticks(at, names)
         axes.set_ylim(len(order) - 0.4, -0.6)
@@ -136,23 +109,20 @@ def class_iou(experiment: Experiment) -> Picture:
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         axes.set_xlabel("IoU on the validation images")
         axes.grid(axis="x")
-        _legend(figure, [*axes.get_legend_handles_labels()[0], *_tail_patch(experiment)])
+        legend(figure, [*axes.get_legend_handles_labels()[0], *_tail_patch(experiment)])
         alt = "Dots: validation IoU of every class, a dot per round"
-        return _picture(figure, alt, "The most frequent class first; a class without a dot neither occurs nor is predicted.")
+        return picture(figure, alt, "The most frequent class first; a class without a dot neither occurs nor is predicted.")
 
 
 def _shares(experiment: Experiment, one: Round) -> dict[str, list[float]]:
     chosen = one.selection
     assert chosen is not None
     shares = {"labeled": experiment.labeled_shares.tolist()}
-    for name, counts in (("predicted", chosen.predicted_counts), ("pseudo-labeled", chosen.realized_counts)):
+    true = [entry.true or 0 for entry in one.statistics.classes] if one.statistics else []
+    for name, counts in (("predicted", chosen.predicted_counts), ("pseudo-labeled", chosen.realized_counts), ("true", true)):
         if total := sum(counts):
             shares[name] = [pixels / total for pixels in counts]
     return shares
-
-
-def _legend(figure: Figure, handles: Sequence[Artist]) -> None:
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 6))
 
 
 def _tail_patch(experiment: Experiment) -> list[Artist]:
@@ -164,14 +134,3 @@ def _shade_tail(axes: Axes, tail: Sequence[bool], *, horizontal: bool = False) -
     for place, rare in enumerate(tail):
         if rare:
             span(place - 0.5, place + 0.5, color=TAIL_COLOR, linewidth=0, zorder=0)
-
-
-def _round_colors(number: int) -> list[str]:
-    colors = mpl.colormaps["YlGnBu"](np.linspace(0.45, 0.95, max(number - 1, 1)))
-    return ["#9aa3ad", *(mpl.colors.to_hex(color) for color in colors)][:number]
-
-
-def _picture(figure: Figure, alt: str, caption: str) -> Picture:
-    content = io.BytesIO()
-    figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
-    return Picture(data_uri("image/svg+xml", content.getvalue()), alt, caption)

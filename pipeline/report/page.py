@@ -9,6 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.report.experiment import Experiment
 from pipeline.report.figures import class_distributions, class_iou, training_curves
+from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
+from pipeline.report.label_tables import group_table, overlap_table
 from pipeline.report.pictures import NO_LABEL_COLOR, pseudo_label_rows, validation_rows
 from pipeline.report.summary import facts, summary, tiles
 from pipeline.report.tables import css_color, iou_table, rounds_table, selection_table
@@ -45,6 +47,11 @@ def build_page(experiment: Experiment, settings: Mapping[str, Any], *, pictures:
         distributions=class_distributions(experiment),
         curves=training_curves(experiment),
         class_iou=class_iou(experiment),
+        groups=group_table(experiment),
+        overlap=overlap_table(experiment),
+        confidences=confidence_histograms(experiment),
+        reliability=reliability(experiment),
+        regions=accuracy_by_region(experiment),
         legend=[
             *zip(catalog.class_names, map(css_color, catalog.colors), strict=True),
             ("no label, or ignored", css_color(NO_LABEL_COLOR)),

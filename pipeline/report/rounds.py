@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.calibration.calibrator import CalibratorFile, read_calibrator
 from pipeline.files import read_json
 from pipeline.labeling.selection import Selection, read_selection
+from pipeline.statistics.round_statistics import RoundStatistics, read_statistics
 
 ByClass = tuple[float | None, ...]
 """(C,) values, None where a class has none."""
@@ -62,7 +64,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Round:
-    """One round; round 0 was trained on labeled images alone and has neither selection nor pseudo labels."""
+    """One round; round 0 was trained on labeled images alone and has nothing that is about pseudo labels."""
 
     key: str
     folder: Path
@@ -70,6 +72,8 @@ class Round:
     curve: Curve
     selection: Selection | None
     pseudo_labels: PseudoLabels | None
+    statistics: RoundStatistics | None
+    calibrator: CalibratorFile | None
 
     @property
     def label(self) -> str:
@@ -128,6 +132,8 @@ def _read_round(folder: Path, key: str, class_names: Sequence[str]) -> Round:
         curve=_read_curve(folder / "curve.tsv"),
         selection=selection,
         pseudo_labels=pseudo_labels,
+        statistics=read_statistics(folder / "statistics.json") if key != "0" else None,
+        calibrator=read_calibrator(folder / "calibrator.json") if key != "0" else None,
     )
 
 

@@ -80,6 +80,23 @@ def test_a_voc_submission_has_the_palette_of_the_development_kit_and_its_folders
 
 
 @pytest.mark.parametrize(
+    ("images", "name"), [("data/labels", "labels"), ("data/cityscapes", "cityscapes"), ("data/overlays", "voc")]
+)
+def test_images_in_a_folder_named_like_one_of_results_are_never_replaced(tmp_path: Path, images: str, name: str) -> None:
+    touch(tmp_path / images / "a.png")
+    classes = voc.CLASS_NAMES if name == "voc" else cityscapes.CLASS_NAMES
+    with pytest.raises(ValueError, match=f"data - expected results outside .*{images} - found .*a.* among the images - choose"):
+        plan_jobs(tmp_path / images, tmp_path / "data", name=name, class_names=classes, overlays=True)
+
+
+def test_two_pictures_of_one_frame_are_no_cityscapes_submission(tmp_path: Path) -> None:
+    names = ("berlin_000000_000019_leftImg8bit.png", "berlin_000000_000019_rightImg8bit.png")
+    touch(*(tmp_path / "images" / name for name in names))
+    with pytest.raises(ValueError, match=r"rightImg8bit.png - expected one image for .* - .*leftImg8bit.png is another"):
+        plan_jobs(tmp_path / "images", tmp_path / "out", name="cityscapes", class_names=cityscapes.CLASS_NAMES, overlays=False)
+
+
+@pytest.mark.parametrize(
     ("files", "out", "name", "says"),
     [
         ((), "out", "labels", "images - expected images, .bmp"),

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline.calibration.calibrator import CalibratorFile, write_calibrator
+from pipeline.calibration.none import NoCalibration
+from pipeline.calibration.temperature import Temperature
 from pipeline.datasets.catalog import IGNORE_INDEX, Catalog, write_catalog
 from pipeline.datasets.class_frequencies import class_priors
 from pipeline.datasets.images import write_label_png
@@ -22,6 +25,8 @@ from pipeline.labeling.selection import write_selection
 from pipeline.labeling.solve import solve_class_thresholds
 from pipeline.params import EvaluationParams, Params, read_params
 from pipeline.report.experiment import Experiment, read_experiment
+from pipeline.statistics.regions import measure_regions
+from pipeline.statistics.round_statistics import describe_round, write_statistics
 from pipeline.training.curve import Row, write_curve
 from tests.workspace import ROOT
 
@@ -39,6 +44,7 @@ class Case:
     method: str = "dars"
     sizes: Sequence[tuple[int, int]] = SIZES
     truth: bool = True
+    calibrated: bool = False
     examples: int = 2
     unpredicted: Sequence[int] = ()
     absent: Sequence[int] = ()
@@ -124,6 +130,20 @@ def _self_train(folder: Path, case: Case, counts: np.ndarray, rng: np.random.Gen
     )
     if case.method == "none":
         known[:, :-1] = 0
+    labels = rng.integers(0, 4, (20, 20)).astype(np.uint8)
+    statistics = describe_round(
+        selection, dtype="float16", counts=confidences, values=problem.values,
+        ties=np.stack([confidences[:, -1], confidences[:, -1] // 2, np.zeros(len(counts), np.int64)], axis=1),
+        labeled_shares=priors, frequencies=[(index + 1) / len(counts) for index in range(len(counts))],
+        sizes=[0.3 / (index + 1) for index in range(len(counts))], confusion=known,
+        regions=measure_regions(labels, np.roll(labels, 1), np.where(labels > 1, labels, 255).astype(np.uint8), ignore_index=255),
+    )  # fmt: skip
+    write_statistics(folder / "statistics.json", statistics)
+    diagram = {"accuracy": (None, 0.4, 0.8), "confidence": (None, 0.5, 0.9), "share": (0.0, 0.3, 0.7)}
+    calibrated: dict[str, Any] = {"calibrator": NoCalibration()}
+    if case.calibrated:
+        calibrated = {"calibrator": Temperature(temperature=1.27), "before": diagram, "after": diagram}
+    write_calibrator(folder / "calibrator.json", CalibratorFile(class_names=tuple(case.class_names), **calibrated))
     realized = np.array(selection.realized_counts)
     return dict(pseudo_label_metrics(realized, known, priors, case.class_names, pixels=selection.num_pixels))
 

@@ -9,6 +9,8 @@ from PIL import Image
 
 from pipeline.datasets.images import read_label_png
 from pipeline.report.figures import class_distributions, class_iou, training_curves
+from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
+from pipeline.report.label_tables import group_table, overlap_table
 from pipeline.report.pictures import LONGEST_SIDE, NO_LABEL_COLOR, Picture, pseudo_label_rows, validation_rows
 from tests.report.cases import Case, read_case
 
@@ -67,7 +69,11 @@ def test_large_pictures_are_reduced_and_labels_stay_labels(tmp_path: Path) -> No
 
 def test_diagrams_are_svg_of_their_own_without_a_date(tmp_path: Path) -> None:
     experiment = read_case(tmp_path, Case(unpredicted=(3,)))
-    for picture in (class_distributions(experiment), training_curves(experiment), class_iou(experiment)):
+    drawn = (class_distributions, training_curves, class_iou, confidence_histograms, accuracy_by_region)
+    for picture in (
+        reliability(read_case(tmp_path / "calibrated", Case(calibrated=True))),
+        *(draw(experiment) for draw in drawn),
+    ):
         assert picture is not None
         svg = base64.b64decode(picture.source.partition(",")[2]).decode()
         assert "</svg>" in svg
@@ -78,4 +84,12 @@ def test_diagrams_are_svg_of_their_own_without_a_date(tmp_path: Path) -> None:
 
 def test_a_round_without_students_has_no_distribution(tmp_path: Path) -> None:
     experiment = read_case(tmp_path, Case())
-    assert class_distributions(replace(experiment, rounds=experiment.rounds[:1])) is None
+    alone = replace(experiment, rounds=experiment.rounds[:1])
+    for draw in (class_distributions, confidence_histograms, accuracy_by_region, reliability, overlap_table, group_table):
+        assert draw(alone) is None
+
+
+def test_what_is_not_known_is_not_drawn(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case(truth=False))
+    assert accuracy_by_region(experiment) is None
+    assert reliability(experiment) is None

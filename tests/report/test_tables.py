@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.report.label_tables import group_table, overlap_table
 from pipeline.report.numerals import MINUS, NONE, count, difference, nats, percent, points, tone
 from pipeline.report.rounds import Divergence
 from pipeline.report.summary import facts, summary, tiles
@@ -61,6 +62,37 @@ def test_an_unpredicted_class_makes_the_divergence_infinite_and_its_shortfall_st
     assert row.cells[0].text == "sky"
     assert (row.cells[1].text, row.cells[2].text, row.cells[7].tone) == ("0", NONE, "warn")
     assert any("could not fill the targets" in sentence for sentence in summary(experiment))
+
+
+def test_the_table_of_overlap_says_what_thresholds_alone_would_label(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    table = overlap_table(experiment)
+    assert table is not None
+    rows = texts(table)
+    statistics, selection = experiment.last.statistics, experiment.last.selection
+    assert statistics is not None
+    assert selection is not None
+    tied = sum(entry.tied_float16 for entry in statistics.classes)
+    assert rows["at 1 in float16"][1] == percent(tied / statistics.num_pixels)
+    assert rows["of infinite log odds"] == ["0.00", "0.00"]
+    assert rows["labeled by thresholds alone (da)"][1] == percent(sum(selection.qualifying_counts) / selection.num_pixels)
+    assert rows["wanted (dars)"][1] == "50.00"
+    control = overlap_table(read_case(tmp_path / "control", Case(method="none")))
+    assert control is not None
+    assert "wanted (dars)" not in texts(control)
+
+
+def test_the_groups_of_classes_have_the_means_of_their_members(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    table = group_table(experiment)
+    assert table is not None
+    rows = texts(table)
+    assert [rows[group][0] for group in rows] == ["0", "2", "2", "0"]
+    assert experiment.last.statistics is not None
+    members = [place for place, one in enumerate(experiment.last.statistics.classes) if one.group == "rare, large"]
+    values = [experiment.last.scores.iou[place] for place in members]
+    assert rows["rare, large"][3] == percent(sum(value or 0 for value in values) / len(values))
+    assert rows["rare, small"][1:] == [NONE] * 4
 
 
 def test_tail_classes_are_marked_and_an_absent_class_has_no_gain(tmp_path: Path) -> None:

@@ -61,8 +61,9 @@ def test_errors_before_and_after_are_metrics(experiment: Path) -> None:
     assert sum(share or 0 for share in content.after["share"]) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("method", [*FIT, "none"])
-@pytest.mark.parametrize("fitted_on", ["holdout", "val"])
+@pytest.mark.parametrize(
+    ("method", "fitted_on"), [*((method, "holdout") for method in (*FIT, "none")), ("temperature", "val"), ("matrix", "val")]
+)
 def test_every_calibrator_runs_and_is_the_same_bytes_for_any_number_of_workers(
     experiment: Path, method: str, fitted_on: str
 ) -> None:

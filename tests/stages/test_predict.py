@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click import Option
 from click.testing import CliRunner, Result
 from PIL import Image
 
@@ -77,13 +78,19 @@ def test_a_damaged_image_is_named_and_the_files_before_it_are_whole(workspace: P
     assert pixels(workspace / "out/labels/a.png").shape == (30, 44)
 
 
+def test_every_option_has_help() -> None:
+    assert main.help
+    assert all(isinstance(option, Option) and option.help for option in main.params)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (("--format", "voc"), "--format voc - expected a model of its 21 classes - found 3: road, car, sky"),
         (("--out", "images/out"), "images/out - expected a folder outside images"),
         (("--model", "params.yaml"), "params.yaml - expected a checkpoint"),
-        (("--images", "images/a.png"), "images/a.png - expected a folder of images"),
+        (("--images", "images/a.png"), "images/a.png - expected a folder of images - found a file"),
+        (("--images", "missing"), "missing - expected a folder of images - found none"),
     ],
 )
 def test_what_a_user_can_get_wrong_is_one_line(workspace: Path, options: tuple[str, ...], says: str) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.statistics.regions import EDGES, measure_regions, no_regions, region_sizes
+from pipeline.statistics.regions import measure_regions, no_regions, region_sizes
 
 
 def flood_sizes(labels: NDArray[np.uint8]) -> list[list[int]]:

@@ -45,7 +45,7 @@ def test_alignment_alone_exceeds_its_targets_where_confidences_tie_and_drawing_d
     assert (road.target, road.pseudo_labeled, road.qualifying, road.at_top) == (210, 210, 600, 600)
     assert isinstance(statistics.kl.qualifying, float)
     assert isinstance(statistics.kl.pseudo_labeled, float)
-    assert statistics.kl.qualifying > 0.1
+    assert statistics.kl.qualifying > 0.04
     assert statistics.kl.pseudo_labeled < 1e-6
     assert (road.tied_float16, road.tied_float32, road.tied_log_odds) == (600, 200, 0)
     assert road.coverage == pytest.approx(210 / 600)
