@@ -43,17 +43,20 @@ class Setting(Section):
     """What each run changes besides, by name; none = one run."""
 
 
-def read_setting(folder: Path, name: str) -> Setting:
+def read_setting(folder: Path, name: str, *, on: str | None = None) -> Setting:
     """Read a setting and, merged into it, those that it starts from.
 
     Args:
         folder: of the settings.
         name: file name without `.yaml`.
+        on: another setting to start from instead of its own, to compare the same runs on another data set.
 
     Raises:
         ParamsError: there is no such setting, it starts from itself, or a key or value is wrong.
     """
     setting = _read_file(folder, name)
+    if on is not None:
+        setting = setting.model_copy(update={"base": on, "needs": {}})
     seen = [name]
     while setting.base is not None:
         if setting.base in seen:

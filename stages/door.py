@@ -44,6 +44,8 @@ def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]
             raise click.ClickException(
                 f"memory - {text[:200]} - lower the batch size, the window or runtime.loader_workers"
             ) from error
+        except BrokenPipeError:  # whoever read the output has seen enough; click ends without a word
+            raise
         except OSError as error:
             where = error.filename or "file system"
             raise click.ClickException(

@@ -10,7 +10,7 @@ import click
 from pipeline.params import read_yaml
 from pipeline.settings import Setting, Tree, change, first_difference, list_settings, merge, overrides, read_setting, suffix
 from stages.door import EXISTING, NEW, one_line_errors, say
-from stages.table import finished_experiments, recorded_params, write_table
+from stages.table import experiment_name, finished_experiments, recorded_params, write_table
 
 _DVC = (sys.executable, "-m", "dvc", "exp")
 
@@ -21,6 +21,7 @@ _DVC = (sys.executable, "-m", "dvc", "exp")
 @click.option("--root", "roots", multiple=True, metavar="DATASET=FOLDER", help="Where a data set lies; once for each it needs.")
 @click.option("--seed", "seeds", multiple=True, type=click.IntRange(min=0), help="Seed to run; repeat it for several.")
 @click.option("-S", "--set-param", "extra", multiple=True, metavar="KEY=VALUE", help="One more override, as DVC takes it.")
+@click.option("--on", metavar="SETTING", help="Start from this setting, not from its own: the same runs on another data set.")
 @click.option("--here", is_flag=True, help="Run in this workspace, not in a temporary one: the results lie here; one run only.")
 @click.option("--dry-run", is_flag=True, help="Print the commands and run nothing.")
 @click.option("--list", "listing", is_flag=True, help="Show all settings and stop.")
@@ -29,7 +30,7 @@ _DVC = (sys.executable, "-m", "dvc", "exp")
 @one_line_errors
 def main(
     name: str | None, runs: tuple[str, ...], roots: tuple[str, ...], seeds: tuple[int, ...], extra: tuple[str, ...],
-    settings: Path, tables: Path, *, here: bool, dry_run: bool, listing: bool,
+    on: str | None, settings: Path, tables: Path, *, here: bool, dry_run: bool, listing: bool,
 ) -> None:  # fmt: skip
     """Run the setting NAME, all of its RUNS or those named.
 
@@ -42,7 +43,8 @@ def main(
         for key in list_settings(settings):
             _describe(key, read_setting(settings, key))
         return
-    setting = read_setting(settings, name)
+    setting = read_setting(settings, name, on=on)
+    name = experiment_name(name, on)
     current: Tree = read_yaml(Path("params.yaml"))
     experiments = _experiments(name, setting, runs, _folders(name, setting, roots), seeds, suffix(extra))
     if here and len(experiments) > 1:

@@ -22,12 +22,18 @@ CONTROL = "none"
 
 @click.command()
 @click.argument("name")
+@click.option("--on", metavar="SETTING", help="The setting that the experiments were started from, as given to `experiment`.")
 @click.option("--settings", type=EXISTING, default="data/settings", show_default=True, help="Folder of the settings.")
 @click.option("--out", type=NEW, default="data/tables", show_default=True, help="Folder for NAME.md, NAME.csv and NAME.json.")
 @one_line_errors
-def main(name: str, settings: Path, out: Path) -> None:
+def main(name: str, on: str | None, settings: Path, out: Path) -> None:
     """Tabulate the finished experiments of the setting NAME: means and deviations over seeds, gains and their intervals."""
-    write_table(name, read_setting(settings, name), out)
+    write_table(experiment_name(name, on), read_setting(settings, name, on=on), out)
+
+
+def experiment_name(name: str, on: str | None) -> str:
+    """Return what the names of a setting's experiments begin with."""
+    return name if on is None else f"{name}-on-{on}"
 
 
 def write_table(name: str, setting: Setting, out: Path) -> None:
