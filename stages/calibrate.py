@@ -19,10 +19,7 @@ from pipeline.evaluation.calibration_error import (
     sum_reliability,
 )
 from pipeline.files import atomic_path, write_json
-from pipeline.inference.predict import Predictor
-from pipeline.models.checkpoints import read_model
 from pipeline.randomness import keyed_generator
-from pipeline.runtime import prepare_device
 from pipeline.softmax_store.confidences import calibrate_confidences, link_confidences
 from pipeline.softmax_store.quantize import quantize
 from pipeline.softmax_store.reader import SoftmaxStore
@@ -54,6 +51,11 @@ def main(
         write_calibrator(calibrator, CalibratorFile(class_names=store.class_names, calibrator=NoCalibration()))
         write_json(metrics, {"method": "none"})
         return
+    # Torch takes seconds to import, and without a calibrator nothing here needs it.
+    from pipeline.inference.predict import Predictor
+    from pipeline.models.checkpoints import read_model
+    from pipeline.runtime import prepare_device
+
     fit = params.calibration_fit
     predictor = Predictor(read_model(teacher).network, params.inference, prepare_device(params.runtime))
 
