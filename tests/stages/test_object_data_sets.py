@@ -26,7 +26,7 @@ def test_scannet_with_raw_ids_and_labels_at_their_own_resolution(tmp_path: Path)
 def test_a_folder_of_ones_own_with_colored_labels_and_names_of_all_kinds(tmp_path: Path) -> None:
     write_folder(tmp_path / "raw", color=True)
     changes = {"data.name": "folder", "data.root": str(tmp_path / "raw"), "data.labeled_fraction": 1.0}
-    metrics = run_experiment(tmp_path / "clone", tmp_path / "raw", changes)
+    metrics = run_experiment(tmp_path / "clone", tmp_path / "raw", changes, report=True)
     assert "2 val images of raw" in metrics["protocol"]
     assert set(metrics["iou"]) == {"sky", "road", "car"}
     assert len(read_list(tmp_path / "clone", "labeled")) == 6

@@ -10,7 +10,7 @@ from tests.stages.data_sets import read_list, run_experiment
 def test_cityscapes_with_its_coarse_images_as_unlabeled_ones(tmp_path: Path) -> None:
     write_cityscapes(tmp_path / "raw", extra=3)
     changes = {"data.name": "cityscapes", "data.root": str(tmp_path / "raw"), "data.cityscapes.train_extra": True}
-    metrics = run_experiment(tmp_path / "clone", tmp_path / "raw", {**changes, "data.labeled_fraction": 0.25})
+    metrics = run_experiment(tmp_path / "clone", tmp_path / "raw", {**changes, "data.labeled_fraction": 0.25}, report=True)
     assert "2 val images of cityscapes" in metrics["protocol"]
     assert len(read_list(tmp_path / "clone", "labeled")) == 2
     unlabeled = read_list(tmp_path / "clone", "unlabeled")
