@@ -1,7 +1,6 @@
 """A data set of one's own: `images`, `labels` and a `classes.yaml` that says what the label files mean."""
 
 import colorsys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +8,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from pipeline.datasets.catalog import IGNORE_INDEX, Catalog, pack_color
 from pipeline.datasets.data_set import DataSet
-from pipeline.datasets.layout import IMAGE_SUFFIXES, collect, expect_file, expect_folder, expect_images
+from pipeline.datasets.layout import collect, expect_file, expect_folder, expect_images, find_images
 from pipeline.params import Section, describe_error, read_yaml
 
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -58,9 +57,10 @@ def find_folder(root: Path) -> DataSet:
     catalog = _read_classes(expect_file(root / "classes.yaml", "your data set", _REMEDY))
     images = expect_folder(root / "images", "your data set", _REMEDY)
     labels = expect_folder(root / "labels", "your data set", _REMEDY)
-    by_name = {_key(file, images): file for file in _pictures(images)}
+    pictures = find_images(images)
+    by_name = {_key(file, images): file for file in pictures}
     annotations: dict[Path, Path] = {}
-    for file in _pictures(labels):
+    for file in find_images(labels):
         if file.suffix.lower() in _LOSSY:
             raise ValueError(f"{file} - expected a lossless label file - found JPEG, which changes labels - save it as PNG")
         if _key(file, labels) in annotations:
@@ -69,15 +69,8 @@ def find_folder(root: Path) -> DataSet:
     expect_images((file, by_name.get(key, images / f"{key}.*")) for key, file in annotations.items())
     if by_name and not annotations:
         raise ValueError(f"{labels} - expected label files by the names of the images - found none - label some images")
-    found = (("_".join(_key(file, images).parts), file, annotations.get(_key(file, images))) for file in _pictures(images))
+    found = (("_".join(_key(file, images).parts), file, annotations.get(_key(file, images))) for file in pictures)
     return DataSet(catalog, collect(found, where=images, data_set="your data set"), {})
-
-
-def _pictures(folder: Path) -> Iterator[Path]:
-    for file in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file() and not hidden:
-            yield file
 
 
 def _key(file: Path, folder: Path) -> Path:

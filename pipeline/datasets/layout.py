@@ -32,6 +32,17 @@ def expect_file(file: Path, data_set: str, remedy: str) -> Path:
     return file
 
 
+def find_images(folder: Path) -> list[Path]:
+    """Return all image files below `folder`, sorted; what lies under a name with a leading dot is left out."""
+    return [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in IMAGE_SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    ]
+
+
 def present(file: Path) -> Path | None:
     """Return `file` if it is there: label files may be missing, their images are then unlabeled."""
     return file if file.is_file() else None

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.datasets.layout import IMAGE_SUFFIXES
+from pipeline.datasets.layout import IMAGE_SUFFIXES, find_images
 from pipeline.files import atomic_path
 from pipeline.predictions.formats import FORMATS, Colors, Format
 
@@ -67,8 +67,7 @@ def plan_jobs(images: Path, out: Path, *, name: str, class_names: Sequence[str],
         raise ValueError(f"{images} - expected a folder of images - found {found} - name the folder that holds them")
     if out.resolve().is_relative_to(images.resolve()):
         raise ValueError(f"{out} - expected a folder outside {images} - found one inside, to be read as images - choose another")
-    files = [file.relative_to(images) for file in sorted(images.rglob("*")) if file.is_file()]
-    files = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and not any(part[0] == "." for part in file.parts)]
+    files = [file.relative_to(images) for file in find_images(images)]
     if not files:
         raise ValueError(f"{images} - expected images, {', '.join(sorted(IMAGE_SUFFIXES))} - found none - correct the folder")
     sources: dict[Path, Path] = {}
