@@ -6,7 +6,7 @@ file, the key path, what was expected and what was found.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -25,6 +25,9 @@ class Section(BaseModel):
     """A part of `params.yaml`: frozen, no unknown keys, no silent conversion."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 class StreetsParams(Section):
@@ -462,6 +465,26 @@ def read_yaml_text(text: str, *, where: str) -> Any:  # noqa: ANN401 - likewise
         return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise ParamsError(f"{where} - expected YAML - found {' '.join(str(error).split())} - correct the line") from error
+
+
+def read_artifact(path: Path, section: type[AnySection], *, what: str, stage: str) -> AnySection:
+    """Read a JSON file that a stage wrote from a section.
+
+    Args:
+        path: of the file.
+        section: its schema.
+        what: it is, for the error: "a calibrator".
+        stage: writes it.
+
+    Raises:
+        ValueError: missing, damaged, or of another schema.
+    """
+    try:
+        return section.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise ValueError(f"{describe_error(path, error)}: run the stage `{stage}`") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} - expected {what} - found {error} - run the stage `{stage}`") from error
 
 
 def describe_error(path: Path, error: ValidationError) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pipeline.calibration.histogram_binning import HistogramBinning, fit_histogram_binning
 from pipeline.calibration.matrix import MatrixScaling, fit_matrix
@@ -13,7 +13,7 @@ from pipeline.calibration.pixels import FittingPixels
 from pipeline.calibration.temperature import Temperature, fit_temperature
 from pipeline.calibration.vector import VectorScaling, fit_vector
 from pipeline.files import write_text
-from pipeline.params import Section, describe_error
+from pipeline.params import Section, read_artifact
 
 Calibrator = NoCalibration | Temperature | VectorScaling | MatrixScaling | HistogramBinning
 """Any of them: `calibrate` takes (C, ...) probabilities and returns (C, ...) float32 ones on the simplex."""
@@ -68,9 +68,4 @@ def read_calibrator(path: Path) -> CalibratorFile:
     Raises:
         ValueError: missing, damaged, or a calibrator that this version does not know.
     """
-    try:
-        return CalibratorFile.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise ValueError(f"{describe_error(path, error)}: run the stage `calibrate`") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} - expected a calibrator - found {error} - run the stage `calibrate`") from error
+    return read_artifact(path, CalibratorFile, what="a calibrator", stage="calibrate")

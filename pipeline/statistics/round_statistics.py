@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from pipeline.evaluation.distribution import describe_kl
 from pipeline.files import write_text
 from pipeline.labeling.selection import Selection
-from pipeline.params import Section, describe_error
+from pipeline.params import Section, read_artifact
 from pipeline.statistics.classes import group_of
 from pipeline.statistics.regions import EDGES, RegionCounts
 
@@ -187,9 +186,4 @@ def read_statistics(path: Path) -> RoundStatistics:
     Raises:
         ValueError: missing or damaged.
     """
-    try:
-        return RoundStatistics.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise ValueError(f"{describe_error(path, error)}: run the stage `statistics`") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} - expected the statistics of a round - found {error} - run the stage `statistics`") from error
+    return read_artifact(path, RoundStatistics, what="the statistics of a round", stage="statistics")
