@@ -5,6 +5,7 @@ import math
 import numpy as np
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from pipeline.report.drawing import COLORS, STYLE, WIDTH, legend, picture, round_colors
 from pipeline.report.experiment import Experiment
@@ -80,7 +81,9 @@ def accuracy_by_region(experiment: Experiment) -> Picture | None:
             axes.set_ylim(0, 1)
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
             axes.grid(visible=True)
-            axes.set_xlabel("size of the region / image")
+            axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.set_xlabel("region, of the image's area")
         legend(figure, all_axes[0].get_legend_handles_labels()[0])
         alt = "Lines by size of the object region: share of pixels that are predicted rightly, pseudo-labeled, labeled rightly"
         caption = "Unlabeled images whose true labels are known; a region is a connected part of one class."

@@ -78,6 +78,7 @@ def test_diagrams_are_svg_of_their_own_without_a_date(tmp_path: Path) -> None:
         svg = base64.b64decode(picture.source.partition(",")[2]).decode()
         assert "</svg>" in svg
         assert "<dc:date>" not in svg
+        assert "mathdefault" not in svg, "a number spelled as a formula"
         assert 'href="http' not in svg
         assert picture.alt
 
