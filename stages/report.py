@@ -14,9 +14,10 @@ from stages.door import EXISTING, NEW, load_params, one_line_errors, say
 @click.command()
 @click.option("--prepared", type=EXISTING, required=True, help="Folder that `prepare` wrote.")
 @click.option("--rounds", type=EXISTING, required=True, help="Folder with a folder per round.")
+@click.option("--tables", type=EXISTING, required=True, help="Folder with tables of other experiments.")
 @click.option("--out", type=NEW, required=True, help="Folder to write index.html to.")
 @one_line_errors
-def main(prepared: Path, rounds: Path, out: Path) -> None:
+def main(prepared: Path, rounds: Path, tables: Path, out: Path) -> None:
     """Write the report; a browser needs no network to show it."""
     params = load_params()
     settings = params.model_dump(
@@ -27,7 +28,7 @@ def main(prepared: Path, rounds: Path, out: Path) -> None:
         },
     )  # fmt: skip
     experiment = read_experiment(prepared, rounds, list(params.rounds), params.evaluation)
-    page = build_page(experiment, settings, pictures=params.evaluation.examples)
+    page = build_page(experiment, settings, tables=tables, pictures=params.evaluation.examples)
     with atomic_path(out) as folder:
         folder.mkdir()
         (folder / "index.html").write_text(page, encoding="utf-8")

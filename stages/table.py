@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pipeline.comparison.formats import to_csv, to_json, to_markdown
-from pipeline.comparison.rows import Result, build_rows, read_values
+from pipeline.comparison.rows import Comparison, Result, build_rows, read_values
 from pipeline.files import write_json, write_text
 from pipeline.params import read_yaml_text
 from pipeline.settings import Setting, read_setting
@@ -46,12 +46,14 @@ def write_table(name: str, setting: Setting, out: Path) -> None:
     if not results:
         raise ValueError(f"{name} - expected a finished experiment - found none - run `python -m stages.experiment {name}`")
     control = CONTROL if CONTROL in setting.runs else None
-    rows = build_rows(results, control=control)
-    text = to_markdown(rows, control=control)
+    data_sets = ", ".join(sorted({data_set for data_set, _ in results}))
+    rows = build_rows((result for _, result in results), control=control)
+    comparison = Comparison(name, setting.title, data_sets, control, tuple(rows))
+    text = to_markdown(comparison)
     click.echo(f"{setting.title}\n\n{text}", nl=False)
     write_text(out / f"{name}.md", text)
-    write_text(out / f"{name}.csv", to_csv(rows))
-    write_json(out / f"{name}.json", to_json(rows, name=name, title=setting.title, control=control))
+    write_text(out / f"{name}.csv", to_csv(comparison))
+    write_json(out / f"{name}.json", to_json(comparison))
     say(f"written to {out}/{name}.md, .csv and .json")
 
 
@@ -68,8 +70,8 @@ def recorded_params(reference: str) -> dict[str, Any]:
     return tree
 
 
-def _results(name: str, setting: Setting) -> Iterator[Result]:
-    """Yield what the experiments of a setting measured, run by run, from the commits that DVC keeps them in."""
+def _results(name: str, setting: Setting) -> Iterator[tuple[str, Result]]:
+    """Yield data set and figures of a setting's experiments, run by run, from the commits that DVC keeps them in."""
     experiments = finished_experiments()
     for run in setting.runs or [""]:
         # What `experiment -S` adds stands behind a plus; it makes a row of its own.
@@ -82,7 +84,7 @@ def _results(name: str, setting: Setting) -> Iterator[Result]:
             # Metrics of rounds that an experiment does not have may lie in its commit all the same: those of the baseline.
             for key in ("0", *params["rounds"]):
                 metrics = json.loads(_git("show", f"{reference}:data/rounds/{key}/metrics.json"))
-                yield Result(row, key, params["seed"], read_values(metrics))
+                yield params["data"]["name"], Result(row, key, params["seed"], read_values(metrics))
 
 
 def _git(*words: str) -> str:

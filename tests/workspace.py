@@ -22,6 +22,7 @@ COPIED = (
     "stages",
     "data/lists",
     "data/settings",
+    "data/tables/README.md",
     "data/raw/streets",
 )
 

@@ -2,11 +2,12 @@
 
 import csv
 import io
+import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
-from pipeline.comparison.rows import COMPARED, MEASURES, Row, Spread
+from pipeline.comparison.rows import COMPARED, MEASURES, Comparison, Row, Spread
 from pipeline.comparison.significance import LEVEL, Difference
 
 _TITLES = {
@@ -14,25 +15,45 @@ _TITLES = {
     "tail_mean_iou": "tail mIoU",
     "realized_ratio": "labeled pixels",
     "kl": "KL",
+    "smoothed_kl": "KL, smoothed",
     "pseudo_label_accuracy": "of them right",
 }
 
+_NATS = ("kl", "smoothed_kl")
 
-def to_markdown(rows: Sequence[Row], *, control: str | None) -> str:
-    """Return a Markdown table: percent with standard deviations over seeds, KL in nats, margins with their intervals."""
-    margin = f"mIoU over `{control}`, {LEVEL:.0%} interval"
-    head = ["run", "round", "seeds", *_TITLES.values(), "gain over round 0", *([margin] if control else [])]
-    lines = [head, ["---"] * len(head)]
-    for row in rows:
-        cells = [row.run, row.round_key, str(len(row.seeds))]
+
+def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Spell a table for people: percent with standard deviations over seeds, KL in nats, differences with their intervals.
+
+    Differences whose interval leaves out 0 end with a star. Runs with the same first teacher share its row.
+
+    Returns:
+        The head and the rows, all of the same length.
+    """
+    control = comparison.control
+    differences = [f"mIoU over {other}, {LEVEL:.0%} interval" for other in ("round 0", *([f"`{control}`"] if control else []))]
+    head = ["run", "round", "seeds", *_TITLES.values(), *differences]
+    teachers = [row for row in comparison.rows if row.round_key == "0"]
+    lines = []
+    for row in comparison.rows:
+        sharing = [other.run for other in teachers if row.round_key == "0" and replace(other, run=row.run) == row] or [row.run]
+        if row.run != sharing[0]:
+            continue
+        cells = ["all" if len(sharing) == len(teachers) > 1 else ", ".join(sharing), row.round_key, str(len(row.seeds))]
         cells += [_spread(name, row.spreads[name]) for name in MEASURES]
         cells += [_difference(row.gains["mean_iou"])]
         cells += [_difference(row.margins["mean_iou"])] if control else []
         lines.append(cells)
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return head, lines
 
 
-def to_csv(rows: Sequence[Row]) -> str:
+def to_markdown(comparison: Comparison) -> str:
+    """Return a Markdown table."""
+    head, rows = to_cells(comparison)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, ["---"] * len(head), *rows))
+
+
+def to_csv(comparison: Comparison) -> str:
     """Return a table of comma-separated values: one line per row; mIoU and ratios in [0, 1], empty where undefined."""
     head = ["run", "round", "seeds"]
     head += [f"{name}_{part}" for name in MEASURES for part in ("mean", "sd")]
@@ -40,7 +61,7 @@ def to_csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
-    for row in rows:
+    for row in comparison.rows:
         cells: list[object] = [row.run, row.round_key, " ".join(map(str, row.seeds))]
         for name in MEASURES:
             spread = row.spreads[name]
@@ -54,16 +75,42 @@ def to_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def to_json(rows: Sequence[Row], *, name: str, title: str, control: str | None) -> dict[str, object]:
+def to_json(comparison: Comparison) -> dict[str, object]:
     """Return the table as a JSON tree; an infinite mean is the text "inf"."""
-    trees = []
-    for row in rows:
-        tree = asdict(row)
-        for spread in tree["spreads"].values():
+    tree = asdict(comparison)
+    for row in tree["rows"]:
+        for spread in row["spreads"].values():
             if spread is not None and math.isinf(spread["mean"]):
                 spread["mean"] = "inf"
-        trees.append(tree)
-    return {"name": name, "title": title, "control": control, "level": LEVEL, "rows": trees}
+    return {**tree, "level": LEVEL}
+
+
+def read_comparison(path: Path) -> Comparison:
+    """Read a table that `to_json` described.
+
+    Raises:
+        ValueError: the file is not such a table.
+    """
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        rows = tuple(
+            Row(
+                run=row["run"],
+                round_key=row["round_key"],
+                seeds=tuple(row["seeds"]),
+                spreads={name: one and Spread(float(one["mean"]), one["sd"]) for name, one in row["spreads"].items()},
+                gains={name: one and Difference(**one) for name, one in row["gains"].items()},
+                margins={name: one and Difference(**one) for name, one in row["margins"].items()},
+            )
+            for row in tree["rows"]
+        )
+        comparison = Comparison(tree["name"], tree["title"], tree["data_set"], tree["control"], rows)
+        to_cells(comparison)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} - expected a table that `python -m stages.table` wrote - found {error!r} - write it again or delete it"
+        ) from error
+    return comparison
 
 
 def _spread(name: str, spread: Spread | None) -> str:
@@ -71,8 +118,8 @@ def _spread(name: str, spread: Spread | None) -> str:
         return ""
     if math.isinf(spread.mean):
         return "infinite"
-    if name == "kl":
-        return f"{spread.mean:.3g}"
+    if name in _NATS:
+        return f"{spread.mean:.3g}" + ("" if spread.sd is None else f" ± {spread.sd:.1g}")
     deviation = "" if spread.sd is None else f" ± {100 * spread.sd:.1f}"
     return f"{100 * spread.mean:.1f}{deviation}"
 
@@ -83,4 +130,4 @@ def _difference(difference: Difference | None) -> str:
     mean = f"{100 * difference.mean:+.1f}"
     if difference.low is None or difference.high is None:
         return mean
-    return f"{mean} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+    return f"{mean} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f}){'*' if difference.is_clear else ''}"

@@ -14,6 +14,7 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "tail_mean_iou": ("tail_mean_iou",),
     "realized_ratio": ("pseudo_labels", "coverage"),
     "kl": ("pseudo_labels", "kl", "value"),
+    "smoothed_kl": ("pseudo_labels", "kl", "smoothed"),
     "pseudo_label_accuracy": ("pseudo_labels", "accuracy"),
 }
 """What a table shows, and where it stands in `metrics.json`."""
@@ -65,6 +66,25 @@ class Row:
     spreads: Mapping[str, Spread | None]
     gains: Mapping[str, Difference | None]
     margins: Mapping[str, Difference | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table.
+
+    Attributes:
+        name: of the setting that made it; files are named by it.
+        title: what is compared.
+        data_set: name of the data set.
+        control: run that goes on with labeled images alone; None where there is none.
+        rows: of the runs, in the setting's order.
+    """
+
+    name: str
+    title: str
+    data_set: str
+    control: str | None
+    rows: tuple[Row, ...]
 
 
 def read_values(metrics: Mapping[str, Any]) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline.report.comparison_tables import comparison_tables
 from pipeline.report.experiment import Experiment
 from pipeline.report.figures import class_distributions, class_iou, training_curves
 from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
@@ -16,12 +17,13 @@ from pipeline.report.summary import facts, summary, tiles
 from pipeline.report.tables import css_color, iou_table, rounds_table, selection_table
 
 
-def build_page(experiment: Experiment, settings: Mapping[str, Any], *, pictures: int) -> str:
+def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: Path, pictures: int) -> str:
     """Build the page as HTML that loads nothing.
 
     Args:
         experiment: as read.
         settings: the parameters to print, nested by section.
+        tables: folder with comparisons of other experiments.
         pictures: rows of unlabeled images to show at most.
     """
     environment = Environment(
@@ -52,6 +54,7 @@ def build_page(experiment: Experiment, settings: Mapping[str, Any], *, pictures:
         confidences=confidence_histograms(experiment),
         reliability=reliability(experiment),
         regions=accuracy_by_region(experiment),
+        comparisons=comparison_tables(tables, catalog.name),
         legend=[
             *zip(catalog.class_names, map(css_color, catalog.colors), strict=True),
             ("no label, or ignored", css_color(NO_LABEL_COLOR)),

@@ -2,11 +2,13 @@ import csv
 import json
 import math
 import statistics
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
-from pipeline.comparison.formats import to_csv, to_json, to_markdown
-from pipeline.comparison.rows import MEASURES, Result, build_rows, read_values
+from pipeline.comparison.formats import read_comparison, to_csv, to_json, to_markdown
+from pipeline.comparison.rows import MEASURES, Comparison, Result, build_rows, read_values
 
 
 def result(run: str, key: str, seed: int, mean_iou: float | None, kl: float | None = 0.1) -> Result:
@@ -28,9 +30,11 @@ RESULTS = [
 
 
 def test_measures_are_read_from_where_evaluate_writes_them() -> None:
-    tree = {"mean_iou": 0.4, "tail_mean_iou": None, "pseudo_labels": {"coverage": 0.2, "kl": {"value": "inf"}, "accuracy": None}}
+    labels = {"coverage": 0.2, "kl": {"value": "inf", "smoothed": 2.5}, "accuracy": None}
+    tree = {"mean_iou": 0.4, "tail_mean_iou": None, "pseudo_labels": labels}
     assert read_values(tree) == {
-        "mean_iou": 0.4, "tail_mean_iou": None, "realized_ratio": 0.2, "kl": math.inf, "pseudo_label_accuracy": None,
+        "mean_iou": 0.4, "tail_mean_iou": None, "realized_ratio": 0.2, "kl": math.inf, "smoothed_kl": 2.5,
+        "pseudo_label_accuracy": None,
     }  # fmt: skip
     assert read_values({"mean_iou": 0.4})["kl"] is None
 
@@ -73,22 +77,50 @@ def test_rows_keep_the_order_of_the_runs() -> None:
     assert [row.run for row in build_rows(RESULTS, control=None)] == ["none", "none", "st", "st", "dars", "dars"]
 
 
+def comparison(results: Iterable[Result], control: str | None = "none") -> Comparison:
+    return Comparison("t", "T", "streets", control, tuple(build_rows(results, control=control)))
+
+
 def test_the_three_formats_say_the_same() -> None:
-    rows = build_rows(RESULTS, control="none")
-    table = list(csv.DictReader(to_csv(rows).splitlines()))
-    tree = json.loads(json.dumps(to_json(rows, name="t", title="T", control="none"), allow_nan=False))
-    text = to_markdown(rows, control="none").splitlines()
-    assert len(table) == len(tree["rows"]) == len(text) - 2 == 6
-    for row, cells, line in zip(tree["rows"], table, text[2:], strict=True):
+    given = comparison(RESULTS)
+    table = list(csv.DictReader(to_csv(given).splitlines()))
+    rows = json.loads(json.dumps(to_json(given), allow_nan=False))["rows"]
+    text = to_markdown(given).splitlines()[2:]
+    assert len(table) == len(rows) == 6
+    for row, cells in zip(rows, table, strict=True):
         assert float(cells["mean_iou_mean"]) == row["spreads"]["mean_iou"]["mean"]
+        run = "all" if row["round_key"] == "0" else row["run"]
+        line = next(line for line in text if line.startswith(f"| {run} | {row['round_key']} |"))
         assert f"{100 * row['spreads']['mean_iou']['mean']:.1f} ± 1.0" in line
     assert table[3]["kl_mean"] == "inf"
-    assert tree["rows"][3]["spreads"]["kl"]["mean"] == "inf"
-    assert "| infinite |" in text[5]
-    assert "+3.0 (+3.0 to +3.0)" in text[7]
+    assert rows[3]["spreads"]["kl"]["mean"] == "inf"
+    assert "| infinite |" in text[2]
+    assert "+3.0 (+3.0 to +3.0)*" in text[3]
     assert table[0]["mean_iou_margin_mean"] == ""
 
 
+def test_runs_with_the_same_teacher_share_its_row() -> None:
+    assert [line.split(" | ")[:2] for line in to_markdown(comparison(RESULTS)).splitlines()[2:]] == [
+        ["| all", "0"], ["| none", "1"], ["| st", "1"], ["| dars", "1"],
+    ]  # fmt: skip
+    focal = [result("focal", "0", seed, 0.2) for seed in (0, 1, 2)]
+    lines = [line.split(" | ")[:2] for line in to_markdown(comparison([*RESULTS, *focal])).splitlines()[2:]]
+    assert lines == [["| none, st, dars", "0"], ["| none", "1"], ["| st", "1"], ["| dars", "1"], ["| focal", "0"]]
+
+
+@pytest.mark.parametrize("control", ["none", None])
+def test_a_table_reads_back_as_it_was(tmp_path: Path, control: str | None) -> None:
+    given = comparison(RESULTS, control)
+    (tmp_path / "t.json").write_text(json.dumps(to_json(given), allow_nan=False))
+    assert read_comparison(tmp_path / "t.json") == given
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": [{}]}', '{"rows": 1}'])
+def test_what_is_no_table_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(ValueError, match=r"t\.json - expected a table"):
+        read_comparison(tmp_path / "t.json")
+
+
 def test_one_seed_prints_without_a_deviation() -> None:
-    rows = build_rows([result("dars", "1", 0, 0.5)], control=None)
-    assert "| 50.0 |" in to_markdown(rows, control=None)
+    assert "| 50.0 |" in to_markdown(comparison([result("dars", "1", 0, 0.5)], None))

@@ -1,10 +1,13 @@
 import html
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from pipeline.comparison.formats import to_json
+from pipeline.comparison.rows import MEASURES, Comparison, Result, build_rows
 from pipeline.report.page import build_page, describe_setting
 from tests.report.cases import Case, read_case
 
@@ -59,7 +62,7 @@ class Page(HTMLParser):
 
 
 def build(folder: Path, case: Case, pictures: int = 2) -> str:
-    return build_page(read_case(folder, case), case.settings, pictures=pictures)
+    return build_page(read_case(folder, case), case.settings, tables=folder / "tables", pictures=pictures)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -100,3 +103,25 @@ def test_a_section_of_settings_reads_like_params_yaml() -> None:
     section = {"steps": None, "flip": True, "scales": [1.0], "streets": {"seed": 0}, "name": "x"}
     assert describe_setting(section) == 'steps: null\nflip: true\nscales: [1.0]\nstreets:\n  seed: 0\nname: "x"'
     assert describe_setting(0.4) == "0.4"
+
+
+def test_comparisons_on_the_same_data_set_are_shown_and_others_are_not(tmp_path: Path) -> None:
+    results = [
+        Result(run, key, seed, {**dict.fromkeys(MEASURES, 0.5), "mean_iou": gain + seed / 100})
+        for run, gain in (("none", 0.2), ("<dars>", 0.3))
+        for key in ("0", "1")
+        for seed in (0, 1, 2)
+    ]
+    rows = tuple(build_rows(results, control="none"))
+    (tmp_path / "tables").mkdir()
+    for name, data_set in (("table4", "toy"), ("table5", "camvid")):
+        table = Comparison(name, f"All of {name}", data_set, "none", rows)
+        (tmp_path / f"tables/{name}.json").write_text(json.dumps(to_json(table)))
+    text = build(tmp_path, Case())
+    assert "All of table4" in text
+    assert "All of table5" not in text
+    assert "&lt;dars&gt;" in text
+    assert "+10.0 (+10.0 to +10.0)*" in text
+    assert all(len(set(rows)) == 1 for rows in Page(text).rows)
+    assert 'href="#comparisons"' in text
+    assert 'href="#comparisons"' not in build(tmp_path / "no tables", Case())

@@ -1,0 +1,35 @@
+"""The page's tables of other experiments: what labeling methods gain over each other, over seeds."""
+
+from pathlib import Path
+
+from pipeline.comparison.formats import read_comparison, to_cells
+from pipeline.report.tables import Cell, Row, Table
+
+_CAPTION = (
+    "Percent with standard deviations over seeds, KL in nats; differences in percentage points of mIoU, paired by seed."
+    " A star: the interval leaves out 0. Each interval is for its row alone: among twenty rows, one star is expected by chance."
+)
+
+
+def comparison_tables(folder: Path, data_set: str) -> list[tuple[str, str, Table]]:
+    """Return name, title and table of every comparison that was made on a data set.
+
+    Args:
+        folder: of the tables that `python -m stages.table` wrote.
+        data_set: name; tables of others are left out.
+
+    Raises:
+        ValueError: a file is not such a table.
+    """
+    tables = []
+    for path in sorted(folder.glob("*.json")):
+        comparison = read_comparison(path)
+        if comparison.data_set != data_set:
+            continue
+        head, lines = to_cells(comparison)
+        rows = tuple(
+            Row(tuple(map(Cell, cells)), rule=before is not None and before != cells[0])
+            for before, cells in zip([None, *(cells[0] for cells in lines)], lines, strict=False)
+        )
+        tables.append((comparison.name, comparison.title, Table(_CAPTION, tuple(head), rows)))
+    return tables
