@@ -12,11 +12,9 @@ Result = TypeVar("Result")
 def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], *, workers: int) -> Iterator[Result]:
     """Yield `function(item)` in the order of `items`, with at most two items per worker under way.
 
-    The first error ends the work: items that have not begun are dropped.
+    `items` are taken in the caller's thread and worked on in others, also where there is one worker: put one call into another,
+    and their steps overlap. The first error ends the work: items that have not begun are dropped.
     """
-    if workers == 1:
-        yield from map(function, items)
-        return
     with ThreadPoolExecutor(max_workers=workers) as pool:
         pending: deque[Future[Result]] = deque()
         try:

@@ -192,6 +192,8 @@ class TrainingParams(Section):
     """Weight of the auxiliary head's loss. The release: 0.4."""
     focal_gamma: Annotated[float, Field(ge=0.0)]
     """Exponent of the focal loss; 0 = cross entropy, as the paper trains. Its Table 5: 2."""
+    precision: Literal["float32", "bfloat16"]
+    """In which the network computes (autocast); weights, gradients' sums and losses are float32 in both."""
     checkpoint_every: Count
     """Steps between resume points."""
     log_every: Count
@@ -286,6 +288,8 @@ class InferenceParams(Section):
     """Step from window to window over the window's side. The release: 2/3."""
     batch_size: Count
     """Windows per forward pass; bounds memory, does not change the result beyond rounding."""
+    precision: Literal["float32", "bfloat16", "float16"]
+    """In which the network computes: the shorter types are faster on a GPU and rounder. Probabilities are float32 in all."""
 
 
 class StoreParams(Section):
@@ -353,7 +357,15 @@ class RuntimeParams(Section):
     loader_workers: Annotated[int, Field(ge=0)]
     """Processes that read and augment training images; never changes a result."""
     workers: Count
-    """Threads that check images, draw labels and write PNGs; never changes a result."""
+    """Threads that check and read images, quantize softmax maps, draw labels and write PNGs; never changes a result."""
+    processes: Count
+    """Processes of this machine that pretrain, infer and train_student run in: one per GPU. The pseudo labels of given teachers
+    are the same; trainings see the same batches and losses, up to rounding. Batch sizes must be multiples of it."""
+    cache_gib: Annotated[float, Field(ge=0.0)]
+    """Memory for decoded training images, in GiB: where all of them fit, each is decoded once; never changes a result."""
+    compile: bool
+    """Compile the network before training and inference (torch.compile; needs a C++ compiler). It pays on a GPU and for long
+    runs; the last bits can change, as with another device."""
 
 
 class Params(Section):

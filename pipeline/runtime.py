@@ -38,7 +38,7 @@ def _declare_missing_operators() -> None:
 _declare_missing_operators()
 import torchvision  # noqa: E402 - only after the operators are declared
 
-__all__ = ["prepare_device", "seed_torch", "torchvision"]
+__all__ = ["autocast", "prepare_device", "seed_torch", "torchvision"]
 
 
 def prepare_device(params: RuntimeParams) -> torch.device:
@@ -65,6 +65,11 @@ def prepare_device(params: RuntimeParams) -> torch.device:
         # Operations that have no deterministic kernel warn and go on: a GPU run is then reproducible up to those.
         torch.use_deterministic_algorithms(mode=True, warn_only=True)
     return device
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return the context in which a network computes in `precision`: `float32`, `bfloat16` or `float16`."""
+    return torch.autocast(device.type, dtype=getattr(torch, precision), enabled=precision != "float32")
 
 
 def seed_torch(*key: int | str) -> None:

@@ -18,6 +18,9 @@ Item = TypeVar("Item")
 EXISTING = click.Path(exists=True, path_type=Path)
 NEW = click.Path(path_type=Path)
 
+IS_FIRST = os.environ.get("RANK", "0") == "0"
+"""Whether this process speaks for those that run a stage together."""
+
 fresh_option = click.option("--fresh", is_flag=True, help="Drop the partial work of an interrupted run and start over.")
 round_option = click.option("--round", "round_key", required=True, help="Key of the round in params.yaml.")
 
@@ -69,6 +72,7 @@ def progress(steps: Iterable[Item], *, total: int, unit: str, initial: int = 0) 
         steps,
         total=total,
         unit=f" {unit}",
+        disable=not IS_FIRST,
         initial=initial,
         desc=os.environ.get("DVC_STAGE", "stage"),
         file=sys.stderr if terminal else _Lines(),
@@ -94,7 +98,8 @@ def run_to_end(done: Iterator[int], *, total: int, unit: str) -> None:
 
 def say(text: str) -> None:
     """Write a line for the person who watches."""
-    click.echo(f"{os.environ.get('DVC_STAGE', 'stage')}: {text}", err=True)
+    if IS_FIRST:
+        click.echo(f"{os.environ.get('DVC_STAGE', 'stage')}: {text}", err=True)
 
 
 class _Lines:

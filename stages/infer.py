@@ -7,12 +7,13 @@ import click
 from pipeline.datasets.images import read_image
 from pipeline.datasets.samples import read_samples
 from pipeline.files import digest, publish
+from pipeline.inference.fill_store import fill_store
 from pipeline.inference.predict import Predictor
 from pipeline.models.checkpoints import read_model
-from pipeline.runtime import prepare_device
-from pipeline.scratch import open_scratch
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
+from pipeline.world import open_shared_scratch, open_world
 from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_errors, progress, say
+from stages.processes import several_processes
 
 
 @click.command()
@@ -24,28 +25,41 @@ from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_error
 def main(teacher: Path, unlabeled: Path, softmax: Path, *, fresh: bool) -> None:
     """Predict the unlabeled images; goes on at the first shard that an interrupted run did not finish."""
     params = load_params()
+    if several_processes(params.runtime):
+        return
     samples = read_samples(unlabeled, labels=False)
     sections = params.model_dump(mode="json", include={"inference", "softmax_store"})
-    with open_scratch(outs=[softmax], parameters=sections, inputs=[teacher, unlabeled], fresh=fresh, on_wait=say) as scratch:
+    inputs = [teacher, unlabeled]
+    with (
+        open_world(params.runtime) as world,
+        open_shared_scratch(world, outs=[softmax], parameters=sections, inputs=inputs, fresh=fresh, on_wait=say) as scratch,
+    ):
         if scratch.finished:
             return
         checkpoint = read_model(teacher)
-        writer = SoftmaxStoreWriter(
-            scratch.folder,
-            image_ids=[sample.image_id for sample in samples],
-            sizes=[(sample.height, sample.width) for sample in samples],
-            class_names=checkpoint.class_names,
-            dtype=params.softmax_store.dtype,
-            floor=params.softmax_store.floor,
-            shard_mib=params.softmax_store.shard_mib,
-            attributes={"teacher_sha256": digest(teacher), "inference": params.inference.model_dump(mode="json")},
+        with world.first_before_others():
+            writer = SoftmaxStoreWriter(
+                scratch.folder,
+                image_ids=[sample.image_id for sample in samples],
+                sizes=[(sample.height, sample.width) for sample in samples],
+                class_names=checkpoint.class_names,
+                dtype=params.softmax_store.dtype,
+                floor=params.softmax_store.floor,
+                shard_mib=params.softmax_store.shard_mib,
+                attributes={"teacher_sha256": digest(teacher), "inference": params.inference.model_dump(mode="json")},
+                process=world.rank,
+            )
+        predictor = Predictor(checkpoint.network, params.inference, world.device)
+        pending = [index for index in range(len(writer.shards)) if index not in writer.done][world.rank :: world.size]
+        done = fill_store(
+            writer, predictor, lambda row: read_image(samples[row].image), shards=pending, workers=params.runtime.workers
         )
-        predictor = Predictor(checkpoint.network, params.inference, prepare_device(params.runtime))
-        pending = [index for index in range(len(writer.shards)) if index not in writer.done]
-        for index in progress(pending, total=len(writer.shards), unit="shard", initial=len(writer.done)):
-            rows = writer.shards[index]
-            writer.write_shard(index, [predictor.probabilities(read_image(samples[row].image)) for row in rows])
-        publish(writer.path, softmax)
+        total = len(writer.done) + len(pending)
+        for _ in progress(done, total=total, unit="shard", initial=len(writer.done)):
+            pass
+        world.wait()
+        if world.is_first:
+            publish(writer.path, softmax)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ from pipeline.datasets.samples import read_samples
 from pipeline.models.build import build_network, weight_files
 from pipeline.models.checkpoints import write_model
 from pipeline.runtime import seed_torch
-from pipeline.scratch import open_scratch
-from pipeline.training.batches import TrainingSet
 from pipeline.training.curve import Row, write_curve
 from pipeline.training.loop import Course
 from pipeline.training.run import run_training
 from pipeline.training.schedules import count_steps
+from pipeline.training.training_set import TrainingSet
+from pipeline.world import open_shared_scratch, open_world
 from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_errors, run_to_end, say
+from stages.processes import several_processes
 
 
 @click.command()
@@ -28,12 +29,17 @@ from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_error
 def main(catalog: Path, labeled: Path, model: Path, curve: Path, *, fresh: bool) -> None:
     """Train round 0; goes on where an interrupted run stopped."""
     params = load_params()
+    if several_processes(params.runtime):
+        return
     classes = read_catalog(catalog)
     labeled_set = TrainingSet("labeled", read_samples(labeled, labels=True), params.pretrain.batch_size, classes)
     steps = count_steps(params.pretrain, images=len(labeled_set.samples), batch_size=labeled_set.batch_size)
     sections = params.model_dump(mode="json", include={"seed", "model", "training", "augmentation", "pretrain"})
     inputs = [catalog, labeled, *weight_files(params.model)]
-    with open_scratch(outs=[model, curve], parameters=sections, inputs=inputs, fresh=fresh, on_wait=say) as scratch:
+    with (
+        open_world(params.runtime) as world,
+        open_shared_scratch(world, outs=[model, curve], parameters=sections, inputs=inputs, fresh=fresh, on_wait=say) as scratch,
+    ):
         if scratch.finished:
             return
         seed_torch(params.seed, "initial weights")
@@ -47,10 +53,13 @@ def main(catalog: Path, labeled: Path, model: Path, curve: Path, *, fresh: bool)
             augmentation=params.augmentation,
             scales=(params.augmentation.scale_min, params.augmentation.scale_max),
             runtime=params.runtime,
+            world=world,
             folder=scratch.folder,
             curve=rows,
         )
         run_to_end(done, total=steps, unit="step")
+        if not world.is_first:
+            return
         write_curve(curve, rows)
         write_model(model, network, model_params=params.model, class_names=classes.class_names, colors=classes.colors)
 

@@ -8,14 +8,15 @@ from pipeline.datasets.catalog import read_catalog
 from pipeline.datasets.samples import read_samples
 from pipeline.labeling.selection import read_selection
 from pipeline.models.checkpoints import read_model, write_model
-from pipeline.scratch import open_scratch
-from pipeline.training.batches import TrainingSet
 from pipeline.training.curve import Row, write_curve
 from pipeline.training.loop import Course
 from pipeline.training.run import run_training
 from pipeline.training.schedules import count_steps
+from pipeline.training.training_set import TrainingSet
 from pipeline.transforms.draws import scale_range
+from pipeline.world import open_shared_scratch, open_world
 from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_errors, round_option, run_to_end, say
+from stages.processes import several_processes
 
 
 @click.command()
@@ -36,6 +37,8 @@ def main(
 ) -> None:  # fmt: skip
     """Train the student of one round; goes on where an interrupted run stopped."""
     params = load_params()
+    if several_processes(params.runtime):
+        return
     section = params.round(round_key)
     classes = read_catalog(catalog)
     sets = [TrainingSet("labeled", read_samples(labeled, labels=True), params.student.labeled_batch_size, classes)]
@@ -52,7 +55,10 @@ def main(
         params.model_dump(mode="json", include={"seed", "training", "augmentation", "student"}) | betas | {"round": round_key}
     )
     inputs = [teacher, catalog, labeled, unlabeled, selection, pseudo_labels]
-    with open_scratch(outs=[model, curve], parameters=sections, inputs=inputs, fresh=fresh, on_wait=say) as scratch:
+    with (
+        open_world(params.runtime) as world,
+        open_shared_scratch(world, outs=[model, curve], parameters=sections, inputs=inputs, fresh=fresh, on_wait=say) as scratch,
+    ):
         if scratch.finished:
             return
         checkpoint = read_model(teacher)
@@ -74,10 +80,13 @@ def main(
             augmentation=params.augmentation,
             scales=scale_range(params.augmentation, **betas),
             runtime=params.runtime,
+            world=world,
             folder=scratch.folder,
             curve=rows,
         )
         run_to_end(done, total=steps, unit="step")
+        if not world.is_first:
+            return
         write_curve(curve, rows)
         write_model(
             model,

@@ -9,24 +9,25 @@ from torch.nn import functional
 from pipeline.inference.sliding_window import predict_windows
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import InferenceParams
+from pipeline.runtime import autocast
 from pipeline.transforms.color import normalize
 
 
 class Predictor:
-    """A network in eval mode on its device, and the protocol by which it predicts."""
+    """A network in eval mode on its device, and the protocol by which it predicts.
+
+    Attributes:
+        device: where the network is.
+    """
 
     def __init__(self, network: SegmentationNetwork, params: InferenceParams, device: torch.device) -> None:
         """Move the network to the device; channels-last is the faster memory format for its convolutions."""
         self._network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._params = params
-        self._device = device
+        self.device = device
 
-    @torch.inference_mode()
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Predict one image.
-
-        The image is scaled, predicted whole or in windows, with its mirror image if the protocol says so; the
-        probabilities are averaged and brought back to the image's own size.
 
         Args:
             image: (H, W, 3) uint8, RGB.
@@ -34,8 +35,29 @@ class Predictor:
         Returns:
             (C, H, W) float32, each pixel sums to 1.
         """
-        height, width = image.shape[:2]
-        normalized = normalize(image).to(self._device)
+        mean: NDArray[np.float32] = self.predict(self.prepare(image)).cpu().numpy()
+        return mean
+
+    def prepare(self, image: NDArray[np.uint8]) -> Tensor:
+        """Return what `predict` takes, ready for a copy that waits for nothing; any thread may call it."""
+        normalized = normalize(image)
+        return normalized.pin_memory() if self.device.type == "cuda" else normalized
+
+    @torch.inference_mode()
+    def predict(self, normalized: Tensor) -> Tensor:
+        """Predict one image and leave the result on the device; on a GPU, this returns before it is there.
+
+        The image is scaled, predicted whole or in windows, with its mirror image if the protocol says so; the
+        probabilities are averaged and brought back to the image's own size.
+
+        Args:
+            normalized: (3, H, W), of `prepare`.
+
+        Returns:
+            (C, H, W) float32, each pixel sums to 1.
+        """
+        height, width = normalized.shape[1:]
+        normalized = normalized.to(self.device, non_blocking=True)
         base = 1.0 if self._params.long_side is None else self._params.long_side / max(height, width)
         total: Tensor | None = None
         for scale in self._params.scales:
@@ -44,8 +66,7 @@ class Predictor:
             probs = _resize(probs, (height, width))
             total = probs if total is None else total + probs
         assert total is not None
-        mean: NDArray[np.float32] = (total / total.sum(dim=0, keepdim=True)).cpu().numpy()
-        return mean
+        return total / total.sum(dim=0, keepdim=True)
 
     def prediction(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return (H, W) uint8: the arg max of `probabilities`; the lowest class among ties."""
@@ -66,7 +87,8 @@ class Predictor:
         return probs
 
     def _forward(self, windows: Tensor) -> Tensor:
-        logits = self._network(windows.contiguous(memory_format=torch.channels_last)).logits
+        with autocast(self.device, self._params.precision):
+            logits = self._network(windows.contiguous(memory_format=torch.channels_last)).logits
         return functional.softmax(logits.float(), dim=1)
 
 

@@ -64,12 +64,14 @@ class QuantizedMap:
         prediction: (H, W) uint8, arg max of `softmax`; the lowest class among ties.
         confidence: (H, W), maximum of `softmax`.
         counts: (C, B) uint32, pixels predicted as a class in each column of confidences.
+        ties: (C, 3) int32, pixels predicted as a class with the largest confidence, see `count_ties`.
     """
 
     softmax: NDArray[np.floating[Any]]
     prediction: NDArray[np.uint8]
     confidence: NDArray[np.floating[Any]]
     counts: NDArray[np.uint32]
+    ties: NDArray[np.int32]
 
 
 def quantize(probs: NDArray[np.float32], *, floor: float, dtype: str = "float16") -> QuantizedMap:
@@ -85,12 +87,7 @@ def quantize(probs: NDArray[np.float32], *, floor: float, dtype: str = "float16"
     """
     precision = PRECISIONS[dtype]
     num_classes, height, width = probs.shape
-    lowest, highest = float(probs.min()), float(probs.max())
-    # A softmax in float32 may exceed 1 by rounding; float16 rounds that away. NaN fails every comparison.
-    if not (lowest >= 0.0 and highest <= 1.0 + 1e-5):
-        raise ValueError(
-            f"softmax map - expected finite probabilities in [0, 1] - found {lowest} to {highest} - check the teacher's weights"
-        )
+    check_range(float(probs.min()), float(probs.max()))
     softmax = (probs if dtype == "float16" else np.minimum(probs, np.float32(1.0))).astype(dtype)
     # Non-negative values order like their bit patterns, and numpy's uint16 maximum is many times faster than that of float16.
     bits: NDArray[np.unsignedinteger[Any]] = softmax.view(precision.bits)
@@ -98,21 +95,40 @@ def quantize(probs: NDArray[np.float32], *, floor: float, dtype: str = "float16"
     if floor > 0:
         bits[bits < np.array(floor, dtype).view(precision.bits)] = 0
     confidence = bits.max(axis=0)
-    if not int(confidence.min()):
-        raise ValueError(
-            "softmax map - expected probabilities that sum to 1 - found a pixel with none - check the teacher's weights"
-        )
+    check_mass(int(confidence.min()))
     prediction = bits.argmax(axis=0).astype(np.uint8)
     assert prediction.shape == (height, width)
     values = confidence.view(dtype)
-    return QuantizedMap(softmax, prediction, values, count_confidences(prediction, values, num_classes, dtype=dtype))
+    counts = count_confidences(prediction, values, num_classes, dtype=dtype)
+    return QuantizedMap(softmax, prediction, values, counts, count_ties(probs, prediction, values))
+
+
+def check_range(lowest: float, highest: float) -> None:
+    """Refuse a map whose smallest or largest value is no probability; NaN fails every comparison.
+
+    A softmax in float32 may exceed 1 by rounding.
+    """
+    if not (lowest >= 0.0 and highest <= 1.0 + 1e-5):
+        raise ValueError(
+            f"softmax map - expected finite probabilities in [0, 1] - found {lowest} to {highest} - check the teacher's weights"
+        )
+
+
+def check_mass(least: int) -> None:
+    """Refuse a map whose least confidence, as a bit pattern, is that of 0."""
+    if not least:
+        raise ValueError(
+            "softmax map - expected probabilities that sum to 1 - found a pixel with none - check the teacher's weights"
+        )
 
 
 TIES = ("float16", "float32", "log_odds")
 """Scales on which a confidence can be the largest there is: rounded to 1 in 16 or 32 bits, or odds without a finite logarithm."""
 
 
-def count_ties(probs: NDArray[np.float32]) -> NDArray[np.int64]:
+def count_ties(
+    probs: NDArray[np.float32], prediction: NDArray[np.uint8], confidence: NDArray[np.floating[Any]]
+) -> NDArray[np.int32]:
     """Count the pixels of one image that nothing tells apart, because their confidence is the largest value.
 
     The log odds log(p / (1 - p)) of the most probable class take 1 - p from the probabilities of the others, which float32
@@ -120,17 +136,17 @@ def count_ties(probs: NDArray[np.float32]) -> NDArray[np.int64]:
 
     Args:
         probs: (C, H, W) float32, each pixel sums to 1; not yet rounded.
+        prediction: (H, W) uint8.
+        confidence: (H, W), of the store's precision.
 
     Returns:
-        (C, 3) int64: pixels predicted as each class with the largest confidence, on each scale of `TIES`.
+        (C, 3) int32: pixels predicted as each class with the largest confidence, on each scale of `TIES`.
     """
-    num_classes = len(probs)
-    top = probs.max(axis=0)
-    tied = top.astype(np.float16) == 1  # Those of the other scales are among them.
-    columns = probs[:, tied]
-    prediction = columns.argmax(axis=0)
-    masks = (np.ones(len(prediction), bool), top[tied] >= 1, (columns > 0).sum(axis=0) == 1)
-    return np.stack([np.bincount(prediction[mask], minlength=num_classes) for mask in masks], axis=1)
+    tied = confidence.astype(np.float16, copy=False).view(np.uint16) == PRECISIONS["float16"].num_columns - 1
+    # Those of the other scales are among them.
+    columns, classes = probs[:, tied], prediction[tied]
+    masks = (np.ones(len(classes), bool), columns.max(axis=0, initial=0.0) >= 1, (columns > 0).sum(axis=0) == 1)
+    return np.stack([np.bincount(classes[mask], minlength=len(probs)) for mask in masks], axis=1).astype(np.int32)
 
 
 def count_confidences(

@@ -1,7 +1,8 @@
 """Write a softmax store shard by shard, so that an interrupted run goes on at the first shard that is not on disk."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,19 @@ from numpy.typing import NDArray
 
 from pipeline.files import write_text
 from pipeline.softmax_store.arrays import create_array, create_confidence_arrays, get_array, write_confidence_rows, write_rows
-from pipeline.softmax_store.quantize import PRECISIONS, TIES, QuantizedMap, count_ties, quantize
+from pipeline.softmax_store.quantize import PRECISIONS, TIES, QuantizedMap, quantize
 
 FORMAT_NAME = "dars-softmax-store"
 FORMAT_VERSION = 2
 
 
 class SoftmaxStoreWriter:
-    """A store under construction in a scratch folder; one process writes it, in whole shards.
+    """A store under construction in a scratch folder. Several processes may write it, each whole shards that no other writes.
 
     Attributes:
         shards: images of each shard, as index ranges.
+        floor: probabilities below it are stored as 0.
+        dtype: of probabilities.
         done: shards that are on disk from this or an earlier, interrupted run.
     """
 
@@ -36,11 +39,14 @@ class SoftmaxStoreWriter:
         shard_mib: float,
         attributes: Mapping[str, Any],
         dtype: str = "float16",
+        process: int = 0,
     ) -> None:
         """Create the store, or take up one that an earlier run left behind.
 
+        Process 0 does that; only then, and before any shard is written, the others open what is there.
+
         Args:
-            folder: scratch folder; the store grows in `folder/softmax.zarr`, the list of finished shards beside it.
+            folder: scratch folder; the store grows in `folder/softmax.zarr`, lists of finished shards beside it.
             image_ids: (N,) in the order of the store.
             sizes: (N,) height and width of each image.
             class_names: (C,).
@@ -48,6 +54,7 @@ class SoftmaxStoreWriter:
             shard_mib: most raw data of one array's shard, in MiB; a shard holds one image at least.
             attributes: provenance, written into the store: the teacher's digest, the inference settings.
             dtype: of probabilities, a key of `PRECISIONS`.
+            process: number of this process among those that write the store.
         """
         if floor * len(class_names) >= 1:
             raise ValueError(
@@ -56,32 +63,45 @@ class SoftmaxStoreWriter:
             )
         self.path = folder / "softmax.zarr"
         self._image_ids = list(image_ids)
-        self._done_list = folder / "done.txt"
+        self._done_list = folder / f"done-{process}.txt"
         self._sizes = list(sizes)
         self._num_classes = len(class_names)
-        self._floor = floor
-        self._precision = PRECISIONS[dtype]
+        self.floor = floor
+        self.dtype = dtype
         height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
         # Of small images, the counts are larger than the softmax map.
-        image_bytes = self._num_classes * max(np.dtype(dtype).itemsize * height * width, 4 * self._precision.num_columns)
+        image_bytes = self._num_classes * max(np.dtype(dtype).itemsize * height * width, 4 * PRECISIONS[dtype].num_columns)
         per_shard = min(max(int(shard_mib * 2**20 // image_bytes), 1), len(image_ids))
         self.shards = [range(start, min(start + per_shard, len(image_ids))) for start in range(0, len(image_ids), per_shard)]
         self.done: set[int] = set()
-        # The list is made after the arrays, so where both exist they are complete; a line cut short by a kill does not count.
-        # A list without a store is left by a kill between the store's move to its place and the end of the stage.
-        if self._done_list.exists() and self.path.exists():
-            self.done = {int(line) for line in self._done_list.read_text(encoding="utf-8").split("\n")[:-1]}
-            write_text(self._done_list, "".join(f"{index}\n" for index in sorted(self.done)))
+        # The list of process 0 is made after the arrays, so where both exist they are complete. A list without a store is left by
+        # a kill between the store's move to its place and the end of the stage.
+        if process > 0 or (self._done_list.exists() and self.path.exists()):
+            self.done = self.finished()
             self._group = zarr.open_group(self.path, mode="r+")
-            self._remove_unfinished()
         else:
+            for stale in self._done_lists():
+                stale.unlink()
             self._group = self._create(image_ids, height, width, per_shard, {**attributes, "class_names": list(class_names)})
-            write_text(self._done_list, "")
+        if process == 0:
+            write_text(self._done_list, "".join(f"{index}\n" for index in sorted(self.done)))
+            for other in set(self._done_lists()) - {self._done_list}:
+                other.unlink()
+            self._remove_unfinished()
+
+    def finished(self) -> set[int]:
+        """Return the shards that are on disk, whichever process wrote them."""
+        # What follows the last line end was cut short by a kill, and does not count.
+        lines = (line for path in self._done_lists() for line in path.read_text(encoding="utf-8").split("\n")[:-1])
+        return {int(line) for line in lines}
+
+    def _done_lists(self) -> list[Path]:
+        return sorted(self._done_list.parent.glob("done-*.txt"))
 
     def _create(
         self, image_ids: Sequence[str], height: int, width: int, per_shard: int, attributes: Mapping[str, Any]
     ) -> zarr.Group:
-        count, classes, dtype = len(image_ids), self._num_classes, self._precision.dtype
+        count, classes, dtype = len(image_ids), self._num_classes, self.dtype
         group = zarr.open_group(self.path, mode="w", zarr_format=3)
         create_array(group, "softmax", (count, classes, height, width), dtype, float("nan"), per_shard)
         create_array(group, "ties", (count, classes, len(TIES)), "int32", -1, per_shard)
@@ -92,28 +112,54 @@ class SoftmaxStoreWriter:
                 "version": FORMAT_VERSION,
                 "image_ids": list(image_ids),
                 "dtype": dtype,
-                "floor": self._floor,
+                "floor": self.floor,
                 **attributes,
             }
         )
         return group
 
-    def write_shard(self, index: int, maps: Sequence[NDArray[np.float32]]) -> None:
-        """Quantize and write all images of shard `index`, then note the shard as finished.
+    def quantize(self, row: int, probs: NDArray[np.float32]) -> QuantizedMap:
+        """Make the entry of image `row`; any thread may.
+
+        Args:
+            row: image.
+            probs: (C, H, W) float32 at the image's own size; each pixel sums to 1.
+
+        Raises:
+            ValueError: the map has another shape than the store expects, or values that are no probabilities.
+        """
+        with self.naming(row):
+            self._check_shape(row, probs.shape)
+            return quantize(probs, floor=self.floor, dtype=self.dtype)
+
+    @contextmanager
+    def naming(self, row: int) -> Iterator[None]:
+        """Put the image in front of an error about its map."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"{self._image_ids[row]} - {error}") from error
+
+    def write_shard(self, index: int, entries: Sequence[QuantizedMap]) -> None:
+        """Write all images of shard `index`, then note the shard as finished.
 
         Args:
             index: into `shards`.
-            maps: one (C, H, W) float32 per image of the shard, at the image's own size; each pixel sums to 1.
+            entries: one per image of the shard.
 
         Raises:
-            ValueError: a map has another shape than the store expects, or values that are no probabilities.
+            ValueError: an entry is missing or has another shape than the store expects.
         """
         rows = self.shards[index]
-        if len(maps) != len(rows):
-            raise ValueError(f"softmax shard {index} - expected {len(rows)} maps - found {len(maps)} - give one for each image")
-        entries = [self._entry(row, probs) for row, probs in zip(rows, maps, strict=True)]
+        if len(entries) != len(rows):
+            raise ValueError(
+                f"softmax shard {index} - expected {len(rows)} maps - found {len(entries)} - give one for each image"
+            )
+        for row, entry in zip(rows, entries, strict=True):
+            with self.naming(row):
+                self._check_shape(row, entry.softmax.shape)
         write_rows(self._group, rows, {"softmax": [entry.softmax for entry in entries]})
-        get_array(self._group, "ties")[rows.start : rows.stop] = np.stack([count_ties(probs) for probs in maps]).astype(np.int32)
+        get_array(self._group, "ties")[rows.start : rows.stop] = np.stack([entry.ties for entry in entries])
         write_confidence_rows(self._group, rows, entries, self._sizes)
         for file in self._shard_files(index):
             _sync(file)
@@ -135,17 +181,10 @@ class SoftmaxStoreWriter:
         folders = [self.path / name / "c" / str(index) for name in self._group.array_keys()]
         return [file for folder in folders for file in folder.rglob("*") if file.is_file()]
 
-    def _entry(self, row: int, probs: NDArray[np.float32]) -> QuantizedMap:
+    def _check_shape(self, row: int, shape: tuple[int, ...]) -> None:
         expected = (self._num_classes, *self._sizes[row])
-        if probs.shape != expected:
-            raise ValueError(
-                f"softmax map of {self._image_ids[row]} - expected shape {expected} - found {probs.shape}"
-                " - match network and image sizes"
-            )
-        try:
-            return quantize(probs, floor=self._floor, dtype=self._precision.dtype)
-        except ValueError as error:
-            raise ValueError(f"{self._image_ids[row]} - {error}") from error
+        if shape != expected:
+            raise ValueError(f"softmax map - expected shape {expected} - found {shape} - match network and image sizes")
 
 
 def _sync(file: Path) -> None:

@@ -1,9 +1,8 @@
 """Batches as a function of (seed, round, step): no number of workers and no interruption changes what a step sees."""
 
+import multiprocessing
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,45 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline.datasets.catalog import Catalog
-from pipeline.datasets.images import read_image, read_label_png, read_labels
-from pipeline.datasets.samples import Sample
 from pipeline.params import AugmentationParams
 from pipeline.randomness import keyed_generator
+from pipeline.training.decoded import DecodedImages
+from pipeline.training.training_set import TrainingSet
 from pipeline.transforms.augment import augment
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """One of the sets that a batch is made of.
-
-    Attributes:
-        name: `labeled` or `unlabeled`; keys the draws.
-        samples: in any fixed order.
-        batch_size: crops per step.
-        catalog: of the data set.
-        pseudo_labels: folder of label PNGs by image id that stand in for the samples' own label files; None: use those.
-    """
-
-    name: str
-    samples: Sequence[Sample]
-    batch_size: int
-    catalog: Catalog
-    pseudo_labels: Path | None = None
-
-    def read(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return image (H, W, 3) and labels (H, W), both uint8."""
-        image = read_image(sample.image)
-        if image.shape[:2] != sample.size:
-            raise ValueError(
-                f"{sample.image} - expected an image of size {sample.size} - found {image.shape[:2]} - run the stage `prepare`"
-            )
-        if self.pseudo_labels is not None:
-            png = self.pseudo_labels / f"{sample.image_id}.png"
-            return image, read_label_png(png, num_classes=self.catalog.num_classes, size=sample.size)
-        assert sample.labels is not None, "a labeled list has label files"
-        return image, read_labels(sample.labels, self.catalog, size=sample.size)
-
+from pipeline.world import World
 
 Key = tuple[int, int]
 """Which set and which place in the endless sequence of its shuffled epochs."""
@@ -74,8 +40,11 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         scales: tuple[float, float],
         seed: int,
         round_key: str,
+        cache_bytes: int = 0,
     ) -> None:
+        """Draw from `sets`; where all their images fit into `cache_bytes` once decoded, each is decoded once."""
         self._sets = sets
+        self._decoded = DecodedImages(sets, most_bytes=cache_bytes)
         self._params = params
         self._scales = scales
         self._seed = seed
@@ -86,15 +55,15 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         source = self._sets[key[0]]
         epoch, place = divmod(key[1], len(source.samples))
         index = epoch_order(len(source.samples), self._seed, self._round_key, source.name, epoch)[place]
-        image, labels = source.read(source.samples[index])
+        image, labels = self._decoded.read(key[0], int(index))
         rng = keyed_generator(self._seed, "augment", self._round_key, source.name, key[1])
         return augment(image, labels, self._params, scales=self._scales, rng=rng)
 
 
 def load_batches(
-    crops: Crops, sets: Sequence[TrainingSet], *, first_step: int, steps: int, workers: int, pin: bool
+    crops: Crops, sets: Sequence[TrainingSet], *, first_step: int, steps: int, workers: int, world: World
 ) -> Iterator[Batch]:
-    """Yield the batches of steps `first_step` to `steps - 1`.
+    """Yield the batches of steps `first_step` to `steps - 1`, or this process's part of each.
 
     Args:
         crops: of the same sets.
@@ -102,13 +71,17 @@ def load_batches(
         first_step: where to begin; earlier batches are not read.
         steps: of the training.
         workers: processes that read and augment; 0 does it in this one.
-        pin: page-locked memory, for copies to a GPU.
+        world: the processes that share every batch.
+
+    Raises:
+        ValueError: a file is missing or damaged, or a batch cannot be shared evenly.
     """
+    shares = [world.share(source.batch_size) for source in sets]
     keys = [
-        [(part, step * source.batch_size + offset) for part, source in enumerate(sets) for offset in range(source.batch_size)]
+        [(part, step * source.batch_size + offset) for part, source in enumerate(sets) for offset in shares[part]]
         for step in range(first_step, steps)
     ]
-    parts = [source.batch_size for source in sets]
+    parts = [len(share) for share in shares]
 
     def collate(items: list[tuple[Tensor, Tensor]]) -> Batch:
         batch, begin = [], 0
@@ -123,8 +96,10 @@ def load_batches(
         batch_sampler=keys,
         num_workers=workers,
         collate_fn=collate,
-        pin_memory=pin,
+        pin_memory=world.device.type == "cuda",
         prefetch_factor=4 if workers else None,
+        # The default of newer Pythons would pickle the sets, and share no decoded image.
+        multiprocessing_context=multiprocessing.get_context("fork") if workers else None,
     )
     try:
         yield from loader

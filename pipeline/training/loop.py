@@ -2,21 +2,25 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import TrainingParams
-from pipeline.runtime import seed_torch
+from pipeline.runtime import autocast, seed_torch
 from pipeline.training.batches import Batch
 from pipeline.training.curve import Row
-from pipeline.training.losses import segmentation_loss
+from pipeline.training.data_parallel import spread
+from pipeline.training.losses import count_labeled, segmentation_loss
 from pipeline.training.resume import read_resume_point, write_resume_point
 from pipeline.training.schedules import poly_factor
+from pipeline.world import World
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,9 @@ def train(
     params: TrainingParams,
     *,
     folder: Path,
-    device: torch.device,
+    world: World,
     curve: list[Row],
+    compiled: bool = False,
 ) -> Iterator[int]:
     """Train to the end, from the resume point in `folder` if there is one; yield the number of steps done.
 
@@ -57,8 +62,9 @@ def train(
         course: length, seed and place among the rounds.
         params: the `training` section.
         folder: holds the resume point.
-        device: where to compute.
+        world: the processes that train together, and the device of this one; `batches` are its own part.
         curve: filled with one row per `log_every` steps, those of an interrupted run included.
+        compiled: compile the network first.
 
     Yields:
         Steps done, beginning with where the training resumes (0 for a new one).
@@ -68,11 +74,15 @@ def train(
 
     Reference: He et al., Eq. 1-2, Sec. 4.1.
     """
-    network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    network.to(world.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = _build_optimizer(network, params)
     resume_point = folder / "resume.safetensors"
     first_step, rows = read_resume_point(resume_point, network=network, optimizer=optimizer)
+    world.wait()  # Nobody writes the next resume point while others read this one.
     curve[:] = rows
+    trained: nn.Module = network if world.size == 1 else spread(network, world)
+    if compiled:
+        trained.compile()
     yield first_step
     window: list[Tensor] = []
     for step, batch in enumerate(batches(first_step), start=first_step):
@@ -81,12 +91,12 @@ def train(
         factor = poly_factor(step, course.steps, power=params.poly_power, rounds_before=course.rounds_before)
         for group in optimizer.param_groups:
             group["lr"] = params.learning_rate * group["factor"] * factor
-        window.append(_step(network, optimizer, batch, params, device))
+        window.append(_step(trained, optimizer, batch, params, world))
         done = step + 1
         if done % params.log_every == 0 or done == course.steps:
-            curve.append(_row(done, window, params.learning_rate * factor))
+            curve.append(_row(done, world.sum(torch.stack(window)), params.learning_rate * factor))
             window.clear()
-        if done % params.checkpoint_every == 0 or done == course.steps:
+        if world.is_first and (done % params.checkpoint_every == 0 or done == course.steps):
             write_resume_point(resume_point, network=network, optimizer=optimizer, step=done, rows=curve)
         yield done
 
@@ -99,27 +109,34 @@ def _build_optimizer(network: SegmentationNetwork, params: TrainingParams) -> SG
     return SGD(groups, lr=params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay)
 
 
-def _step(network: SegmentationNetwork, optimizer: SGD, batch: Batch, params: TrainingParams, device: torch.device) -> Tensor:
-    """Update once; return the loss of each part of the batch, (2,)."""
+def _step(network: nn.Module, optimizer: SGD, batch: Batch, params: TrainingParams, world: World) -> Tensor:
+    """Update once; return this process's share of the loss of each part of the batch, (2,)."""
     optimizer.zero_grad(set_to_none=True)
-    losses = torch.zeros(2, device=device)
+    losses = torch.zeros(2, device=world.device)
     for part, (images, labels) in enumerate(batch):
-        output = network(images.to(device, non_blocking=True, memory_format=torch.channels_last))
-        loss = segmentation_loss(
-            output,
-            labels.to(device, non_blocking=True),
-            auxiliary_weight=params.auxiliary_weight,
-            focal_gamma=params.focal_gamma,
-        )
-        # A backward pass per part frees its graph before the next one: half the memory, the same sum of gradients.
-        loss.backward()  # type: ignore[no-untyped-call]
+        # A backward pass per part frees its graph before the next one: half the memory, the same sum of gradients. Processes
+        # average their gradients in the last one.
+        waits = isinstance(network, DistributedDataParallel) and part < len(batch) - 1
+        with network.no_sync() if waits else nullcontext():  # type: ignore[operator]
+            with autocast(world.device, params.precision):
+                output = network(images.to(world.device, non_blocking=True, memory_format=torch.channels_last))
+            targets = labels.to(world.device, non_blocking=True)
+            loss = segmentation_loss(
+                output,
+                targets,
+                world.sum(count_labeled(targets)),
+                auxiliary_weight=params.auxiliary_weight,
+                focal_gamma=params.focal_gamma,
+            )
+            # Each process has its pixels' part of the mean over all pixels; the engine averages gradients, which are to add up.
+            (loss * world.size).backward()  # type: ignore[no-untyped-call]
         losses[part] = loss.detach()
     optimizer.step()
     return losses
 
 
-def _row(done: int, window: list[Tensor], learning_rate: float) -> Row:
-    labeled, unlabeled = torch.stack(window).double().mean(dim=0).tolist()
+def _row(done: int, losses: Tensor, learning_rate: float) -> Row:
+    labeled, unlabeled = losses.double().mean(dim=0).tolist()
     if not math.isfinite(labeled + unlabeled):
         raise ValueError(
             f"training - step {done} - expected finite losses - found {labeled} labeled, {unlabeled} unlabeled"

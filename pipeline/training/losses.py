@@ -8,12 +8,18 @@ from pipeline.datasets.catalog import IGNORE_INDEX
 from pipeline.models.network import SegmentationOutput
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+def count_labeled(labels: Tensor) -> Tensor:
+    """Return the number of pixels that are not ignored, a scalar on the labels' device."""
+    return (labels != IGNORE_INDEX).sum()
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, count: Tensor | None = None) -> Tensor:
     """Return the mean cross entropy over the pixels that are not ignored.
 
     Args:
         logits: (B, C, H, W) float.
         labels: (B, H, W) int64, train ids and 255 = ignored.
+        count: pixels that the mean is over; None = those of `labels`.
 
     Returns:
         Scalar; 0 with zero gradients (not NaN) if every pixel is ignored.
@@ -21,10 +27,10 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     Reference: He et al., Eq. 1-2; each sum there is taken as a mean over labeled pixels, as in the release.
     """
     total = functional.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum")
-    return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+    return total / (count_labeled(labels) if count is None else count).clamp(min=1)
 
 
-def focal_loss(logits: Tensor, labels: Tensor, *, gamma: float) -> Tensor:
+def focal_loss(logits: Tensor, labels: Tensor, count: Tensor | None = None, *, gamma: float) -> Tensor:
     """Return the mean of -(1 - p)^gamma log p over the pixels that are not ignored, p being the probability of the label.
 
     It is a loss to train with, no calibrator: networks trained with it are less sure of easy pixels.
@@ -32,6 +38,7 @@ def focal_loss(logits: Tensor, labels: Tensor, *, gamma: float) -> Tensor:
     Args:
         logits: (B, C, H, W) float.
         labels: (B, H, W) int64, train ids and 255 = ignored.
+        count: pixels that the mean is over; None = those of `labels`.
         gamma: 0 or more; 0 is the cross entropy.
 
     Returns:
@@ -40,23 +47,36 @@ def focal_loss(logits: Tensor, labels: Tensor, *, gamma: float) -> Tensor:
     Reference: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, without its class weights; He et al., Table 5.
     """
     if gamma == 0:
-        return cross_entropy(logits, labels)
+        return cross_entropy(logits, labels, count)
     losses = functional.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="none")
     # Of an ignored pixel the loss is 0 and its factor as well. Rounding can push p above 1, whose root would be NaN.
     factors = (1.0 - torch.exp(-losses)).clamp(min=torch.finfo(losses.dtype).tiny) ** gamma
-    return (factors * losses).sum() / (labels != IGNORE_INDEX).sum().clamp(min=1)
+    return (factors * losses).sum() / (count_labeled(labels) if count is None else count).clamp(min=1)
 
 
-def segmentation_loss(output: SegmentationOutput, labels: Tensor, *, auxiliary_weight: float, focal_gamma: float = 0.0) -> Tensor:
+def segmentation_loss(
+    output: SegmentationOutput,
+    labels: Tensor,
+    count: Tensor | None = None,
+    *,
+    auxiliary_weight: float,
+    focal_gamma: float = 0.0,
+) -> Tensor:
     """Return the main loss plus the weighted loss of the auxiliary head.
 
     Args:
         output: of a network in training mode.
         labels: (B, H, W) int64.
+        count: pixels that the means are over; None = those of `labels`.
         auxiliary_weight: the release: 0.4; without an auxiliary head it is not used.
         focal_gamma: see `focal_loss`.
     """
-    loss = focal_loss(output.logits, labels, gamma=focal_gamma)
+    loss = focal_loss(_at_least_float32(output.logits), labels, count, gamma=focal_gamma)
     if output.auxiliary_logits is not None:
-        loss = loss + auxiliary_weight * focal_loss(output.auxiliary_logits, labels, gamma=focal_gamma)
+        auxiliary_loss = focal_loss(_at_least_float32(output.auxiliary_logits), labels, count, gamma=focal_gamma)
+        loss = loss + auxiliary_weight * auxiliary_loss
     return loss
+
+
+def _at_least_float32(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

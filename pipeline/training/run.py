@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import torch
-
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import AugmentationParams, RuntimeParams, TrainingParams
-from pipeline.runtime import prepare_device
-from pipeline.training.batches import Batch, Crops, TrainingSet, load_batches
+from pipeline.training.batches import Batch, Crops, load_batches
 from pipeline.training.curve import Row
 from pipeline.training.loop import Course, train
+from pipeline.training.training_set import TrainingSet
+from pipeline.world import World
 
 
 def run_training(
@@ -22,6 +21,7 @@ def run_training(
     augmentation: AugmentationParams,
     scales: tuple[float, float],
     runtime: RuntimeParams,
+    world: World,
     folder: Path,
     curve: list[Row],
 ) -> Iterator[int]:
@@ -35,11 +35,18 @@ def run_training(
         augmentation: section; its scales are not read.
         scales: range of the random scale in this round.
         runtime: section.
+        world: the processes that train together.
         folder: holds the resume point.
         curve: filled with the rows of the curve.
     """
-    device: torch.device = prepare_device(runtime)
-    crops = Crops(sets, augmentation, scales=scales, seed=course.seed, round_key=course.round_key)
+    crops = Crops(
+        sets,
+        augmentation,
+        scales=scales,
+        seed=course.seed,
+        round_key=course.round_key,
+        cache_bytes=int(runtime.cache_gib * 2**30),
+    )
 
     def batches(first_step: int) -> Iterator[Batch]:
         return load_batches(
@@ -48,7 +55,7 @@ def run_training(
             first_step=first_step,
             steps=course.steps,
             workers=runtime.loader_workers,
-            pin=device.type == "cuda",
+            world=world,
         )
 
-    yield from train(network, batches, course, training, folder=folder, device=device, curve=curve)
+    yield from train(network, batches, course, training, folder=folder, world=world, curve=curve, compiled=runtime.compile)

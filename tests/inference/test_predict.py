@@ -94,3 +94,12 @@ def test_overlapping_windows_are_averaged_per_pixel() -> None:
 def test_the_prediction_is_the_arg_max() -> None:
     model, picture = predictor(), image(20, 30)
     assert (model.prediction(picture) == model.probabilities(picture).argmax(axis=0)).all()
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_shorter_type_predicts_nearly_the_same_and_its_probabilities_are_float32(precision: str) -> None:
+    whole, rounded = (predictor(precision=one).probabilities(image(32, 48)) for one in ("float32", precision))
+    assert rounded.dtype == np.float32
+    np.testing.assert_allclose(rounded.sum(axis=0), 1, atol=1e-5)
+    np.testing.assert_allclose(rounded, whole, atol=0.02)
+    assert (rounded != whole).any()

@@ -14,6 +14,7 @@ from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests import reference
 from tests.labeling.cases import solve, solved
+from tests.softmax_store.cases import write_maps
 from tests.strategies import Maps, class_priors, labeling_ratios, softmax_maps
 
 
@@ -67,7 +68,7 @@ def test_padding_in_the_store_never_counts(maps: Maps, alpha: float, data: st.Da
             shard_mib=1e-9, attributes={},
         )  # fmt: skip
         for index, rows in enumerate(writer.shards):
-            writer.write_shard(index, [maps.probs[row] for row in rows])
+            write_maps(writer, index, [maps.probs[row] for row in rows])
         counts = SoftmaxStore(writer.path).total_counts()
     expected = reference.solve("cbst", maps.by_class(), priors.tolist(), alpha=alpha)
     assert_as_expected(solve("cbst", counts, priors, alpha), expected)

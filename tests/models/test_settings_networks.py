@@ -13,6 +13,7 @@ from pipeline.params import Params, read_params, read_yaml
 from pipeline.settings import merge, read_setting
 from pipeline.training.curve import Row
 from pipeline.training.loop import Course, train
+from pipeline.world import alone
 from tests.models.sections import SMALL_NETWORKS, noise
 from tests.workspace import ROOT
 
@@ -40,7 +41,7 @@ def train_and_predict(params: Params, *, side: int, folder: Path) -> None:
     batch = [(noise(1, 3, side, side), labels)]
     curve: list[Row] = []
     course = Course(steps=1, seed=0, round_key="0")
-    steps = train(network, lambda _: iter([batch]), course, params.training, folder=folder, device=cpu, curve=curve)
+    steps = train(network, lambda _: iter([batch]), course, params.training, folder=folder, world=alone(cpu), curve=curve)
     assert list(steps) == [0, 1]
     assert math.isfinite(curve[0].loss_labeled)
     for key, parameter in network.named_parameters():

@@ -41,11 +41,16 @@ def open_writer(
     )
 
 
+def write_maps(writer: SoftmaxStoreWriter, index: int, maps: Sequence[NDArray[np.float32]]) -> None:
+    """Write one shard from probabilities."""
+    writer.write_shard(index, [writer.quantize(writer.shards[index].start + place, probs) for place, probs in enumerate(maps)])
+
+
 def write_pending(writer: SoftmaxStoreWriter, probs: Sequence[NDArray[np.float32]], *, most: int | None = None) -> list[int]:
     """Write the shards that are missing, at most `most` of them; return which."""
     pending = [index for index in range(len(writer.shards)) if index not in writer.done][:most]
     for index in pending:
-        writer.write_shard(index, [probs[row] for row in writer.shards[index]])
+        write_maps(writer, index, [probs[row] for row in writer.shards[index]])
     return pending
 
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.softmax_store.quantize import count_ties, quantize
+from pipeline.softmax_store.quantize import quantize
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
-from tests.softmax_store.cases import open_writer, street_probs
+from tests.softmax_store.cases import open_writer, street_probs, write_maps
 
 
 def softmax_of(seed: int, num_classes: int) -> NDArray[np.float32]:
@@ -38,7 +38,7 @@ def test_a_floor_above_one_over_c_is_refused_or_changes_no_confidence_either(tmp
         writer = open_wide_writer(tmp_path, floor)
     except ValueError:
         return
-    writer.write_shard(0, [probs])
+    write_maps(writer, 0, [probs])
     store = SoftmaxStore(writer.path)
     assert store.prediction(0).item() == 7
     assert store.confidence(0).item() == np.float16(0.053)
@@ -85,17 +85,17 @@ def test_a_value_that_is_no_probability_is_refused_on_writing(tmp_path: Path, va
     probs = street_probs()[:2]
     probs[0][1, 2, 3] = value
     with pytest.raises(ValueError, match="expected finite probabilities") as error:
-        writer.write_shard(0, probs)
+        write_maps(writer, 0, probs)
     assert "\n" not in str(error.value)
     assert writer.done == set()
-    assert (tmp_path / "done.txt").read_text() == ""
+    assert (tmp_path / "done-0.txt").read_text() == ""
 
 
 @pytest.mark.parametrize("shape", [(3, 7, 5), (2, 5, 7), (4, 5, 7), (3, 5, 8), (3, 5), (1, 3, 5, 7)])
 def test_a_map_of_another_shape_is_refused_on_writing(tmp_path: Path, shape: tuple[int, ...]) -> None:
     writer = open_writer(tmp_path)
     with pytest.raises(ValueError, match=r"expected shape \(3, 5, 7\) - found") as error:
-        writer.write_shard(0, [np.full(shape, 0.25, np.float32), street_probs()[1]])
+        write_maps(writer, 0, [np.full(shape, 0.25, np.float32), street_probs()[1]])
     assert "\n" not in str(error.value)
     assert writer.done == set()
 
@@ -104,7 +104,7 @@ def test_a_map_of_another_shape_is_refused_on_writing(tmp_path: Path, shape: tup
 def test_a_shard_of_another_number_of_images_is_refused_on_writing(tmp_path: Path, count: int) -> None:
     writer = open_writer(tmp_path)
     with pytest.raises(ValueError, match=r"\w"):
-        writer.write_shard(0, street_probs()[:count])
+        write_maps(writer, 0, street_probs()[:count])
     assert writer.done == set()
 
 
@@ -119,4 +119,5 @@ def test_ties_are_counted_on_every_scale() -> None:
         (0.0, 1.0, 1e-30),
     ]
     probs = np.array(pixels, np.float32).T.reshape(3, 2, 3)
-    assert count_ties(probs).tolist() == [[4, 2, 1], [1, 1, 0], [0, 0, 0]]
+    for dtype in ("float16", "float32"):
+        assert quantize(probs, floor=0.0, dtype=dtype).ties.tolist() == [[4, 2, 1], [1, 1, 0], [0, 0, 0]]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.softmax_store.quantize import CONFIDENCE_VALUES, NUM_VALUES
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
-from tests.softmax_store.cases import CLASS_NAMES, ONE_IMAGE, SIZES, digests, open_writer, street_probs, write_pending
+from tests.softmax_store.cases import CLASS_NAMES, ONE_IMAGE, SIZES, digests, open_writer, street_probs, write_maps, write_pending
 from tests.strategies import Maps, softmax_maps
 
 
@@ -76,7 +76,7 @@ def test_shards_may_be_written_in_any_order(tmp_path: Path) -> None:
     forward, backward = open_writer(tmp_path / "forward"), open_writer(tmp_path / "backward")
     write_pending(forward, street_probs())
     for index in reversed(range(len(backward.shards))):
-        backward.write_shard(index, [street_probs()[row] for row in backward.shards[index]])
+        write_maps(backward, index, [street_probs()[row] for row in backward.shards[index]])
     assert digests(forward.path) == digests(backward.path)
 
 
@@ -96,7 +96,7 @@ def test_a_line_of_the_done_list_cut_short_is_ignored_and_partial_files_are_remo
     whole = open_writer(tmp_path / "whole")
     write_pending(whole, street_probs())
     write_pending(open_writer(tmp_path / "resumed"), street_probs(), most=2)
-    done = tmp_path / "resumed" / "done.txt"
+    done = tmp_path / "resumed" / "done-0.txt"
     done.write_text("0\n1")
     leftover = tmp_path / "resumed" / "softmax.zarr" / "prediction" / "c" / ".x.partial"
     leftover.write_bytes(b"half")
@@ -127,7 +127,7 @@ def test_nothing_of_an_unlisted_shard_is_kept(tmp_path: Path, shard: int) -> Non
     whole = open_writer(tmp_path / "whole")
     write_pending(whole, street_probs())
     write_pending(open_writer(tmp_path / "resumed"), street_probs(seed=1))
-    (tmp_path / "resumed" / "done.txt").write_text("".join(f"{index}\n" for index in range(3) if index != shard))
+    (tmp_path / "resumed" / "done-0.txt").write_text("".join(f"{index}\n" for index in range(3) if index != shard))
     writer = open_writer(tmp_path / "resumed")
     assert write_pending(writer, street_probs()) == [shard]
     own = {name: content for name, content in digests(whole.path).items() if f"/c/{shard}" in name}
@@ -137,7 +137,7 @@ def test_nothing_of_an_unlisted_shard_is_kept(tmp_path: Path, shard: int) -> Non
 
 def test_a_kill_while_the_arrays_are_made_starts_over(tmp_path: Path) -> None:
     open_writer(tmp_path)
-    (tmp_path / "done.txt").unlink()
+    (tmp_path / "done-0.txt").unlink()
     (tmp_path / "softmax.zarr" / "size" / "zarr.json").unlink()
     writer = open_writer(tmp_path)
     write_pending(writer, street_probs())

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,12 @@ from pipeline.datasets.catalog import Catalog
 from pipeline.datasets.images import write_label_png
 from pipeline.datasets.samples import Sample
 from pipeline.params import AugmentationParams, read_params
-from pipeline.training.batches import Batch, Crops, TrainingSet, epoch_order, load_batches
+from pipeline.training.batches import Batch, Crops, epoch_order, load_batches
+from pipeline.training.training_set import TrainingSet
+from pipeline.world import World, alone
 from tests.workspace import ROOT
 
+ALONE = alone(torch.device("cpu"))
 CATALOG = Catalog("toy", ("a", "b"), ((0, 0, 0), (9, 9, 9)), {0: 0, 1: 1})
 
 
@@ -38,10 +42,17 @@ def sets(tmp_path: Path) -> list[TrainingSet]:
 
 
 def batches(
-    sets: list[TrainingSet], augmentation: AugmentationParams, *, first: int = 0, steps: int = 4, workers: int = 0
+    sets: list[TrainingSet],
+    augmentation: AugmentationParams,
+    *,
+    first: int = 0,
+    steps: int = 4,
+    workers: int = 0,
+    cache_bytes: int = 0,
+    world: World = ALONE,
 ) -> list[Batch]:
-    crops = Crops(sets, augmentation, scales=(0.5, 2.0), seed=1, round_key="1")
-    return list(load_batches(crops, sets, first_step=first, steps=steps, workers=workers, pin=False))
+    crops = Crops(sets, augmentation, scales=(0.5, 2.0), seed=1, round_key="1", cache_bytes=cache_bytes)
+    return list(load_batches(crops, sets, first_step=first, steps=steps, workers=workers, world=world))
 
 
 def same(one: list[Batch], other: list[Batch]) -> bool:
@@ -66,6 +77,51 @@ def test_a_later_start_gives_the_same_batches(sets: list[TrainingSet], augmentat
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_number_of_workers_changes_nothing(sets: list[TrainingSet], augmentation: AugmentationParams, workers: int) -> None:
     assert same(batches(sets, augmentation, workers=workers), batches(sets, augmentation))
+
+
+BYTES = 5 * 16 * 20 * 4
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_images_that_are_kept_decoded_give_the_same_batches(
+    sets: list[TrainingSet], augmentation: AugmentationParams, workers: int
+) -> None:
+    kept = batches(sets, augmentation, steps=8, workers=workers, cache_bytes=BYTES)
+    assert same(kept, batches(sets, augmentation, steps=8))
+
+
+def test_every_image_is_decoded_once_where_all_fit_and_anew_where_they_do_not(
+    sets: list[TrainingSet], augmentation: AugmentationParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    read = TrainingSet.read
+
+    def count(self: TrainingSet, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        decoded.append(sample.image_id)
+        return read(self, sample)
+
+    monkeypatch.setattr(TrainingSet, "read", count)
+    batches(sets, augmentation, steps=8, cache_bytes=BYTES)
+    assert sorted(decoded) == [f"s{index}" for index in range(5)]
+    decoded.clear()
+    batches(sets, augmentation, steps=8, cache_bytes=BYTES - 1)
+    assert len(decoded) == 8 * 5
+
+
+def test_processes_share_the_batch_of_one(sets: list[TrainingSet], augmentation: AugmentationParams) -> None:
+    even = [replace(sets[0], batch_size=4), sets[1]]
+    whole = batches(even, augmentation)
+    parts = [batches(even, augmentation, world=World(rank, 2, torch.device("cpu"))) for rank in range(2)]
+    joined = [
+        [(torch.cat([a[0], b[0]]), torch.cat([a[1], b[1]])) for a, b in zip(one, other, strict=True)]
+        for one, other in zip(*parts, strict=True)
+    ]
+    assert same(joined, whole)
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(sets: list[TrainingSet], augmentation: AugmentationParams) -> None:
+    with pytest.raises(ValueError, match="expected a multiple of 2 processes - found 3"):
+        batches(sets, augmentation, world=World(0, 2, torch.device("cpu")))
 
 
 def test_an_epoch_visits_every_image_once() -> None:

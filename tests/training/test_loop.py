@@ -11,6 +11,7 @@ from pipeline.params import ModelParams, TrainingParams, read_params
 from pipeline.training.batches import Batch
 from pipeline.training.curve import Row, write_curve
 from pipeline.training.loop import Course, train
+from pipeline.world import alone
 from tests.workspace import ROOT
 
 PARAMS = read_params(ROOT / "params.yaml")
@@ -53,7 +54,7 @@ def run(
         course,
         params,
         folder=folder,
-        device=torch.device("cpu"),
+        world=alone(torch.device("cpu")),
         curve=curve,
     ):
         if done == stop:
@@ -124,7 +125,15 @@ def test_the_losses_of_both_parts_add_up_with_equal_weight(tmp_path: Path) -> No
         crop = (torch.randn(2, 3, 16, 24, generator=generator), torch.randint(0, 3, (2, 16, 24), generator=generator))
         course = Course(steps=1, seed=0, round_key="1")
         list(
-            train(trained, lambda _: iter([[crop] * parts]), course, params, folder=folder, device=torch.device("cpu"), curve=[])
+            train(
+                trained,
+                lambda _: iter([[crop] * parts]),
+                course,
+                params,
+                folder=folder,
+                world=alone(torch.device("cpu")),
+                curve=[],
+            )
         )
         return before, classifier(trained).detach()
 

@@ -1,0 +1,116 @@
+"""One training on several processes: the same batches, losses and updates as on one, up to rounding."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
+
+from pipeline.models.network import SegmentationNetwork
+from pipeline.world import World
+
+
+def spread(network: SegmentationNetwork, world: World) -> DistributedDataParallel:
+    """Make a network train together with those of the other processes.
+
+    Its batch normalization takes statistics over the crops of all processes, its dropout draws for all of them and keeps its
+    own part, and torch's DistributedDataParallel averages its gradients. The names of its parameters stay.
+
+    Args:
+        network: on its device, with the same weights in every process; its layers are replaced in place.
+        world: of more than one process.
+    """
+    on_gpu = world.device.type == "cuda"
+    if on_gpu:
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    else:
+        _replace(network, nn.BatchNorm2d, lambda layer: _SyncBatchNorm2d(layer, world.size))
+    _replace(network, (nn.Dropout, nn.Dropout2d), lambda layer: _SharedDropout(layer, world))
+    # Statistics are the same everywhere already: there is nothing to broadcast.
+    return DistributedDataParallel(network, device_ids=[world.device] if on_gpu else None, forward_sync_buffers=False)
+
+
+def _replace(
+    module: nn.Module, kind: type[nn.Module] | tuple[type[nn.Module], ...], make: Callable[[nn.Module], nn.Module]
+) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, kind):
+            setattr(module, name, make(child))
+        else:
+            _replace(child, kind, make)
+
+
+class _SyncBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalization over all processes on the CPU, where torch's `SyncBatchNorm` refuses to work."""
+
+    def __init__(self, layer: nn.Module, size: int) -> None:
+        assert isinstance(layer, nn.BatchNorm2d)
+        super().__init__(layer.num_features, eps=layer.eps, momentum=layer.momentum, dtype=layer.weight.dtype)
+        self.load_state_dict(layer.state_dict())
+        # The optimizer knows the old layer's parameters.
+        self.weight, self.bias = layer.weight, layer.bias
+        self._size = size
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name of the argument
+        """Normalize (N,channels,h,w)."""
+        if not self.training:
+            return super().forward(input)
+        count = input.numel() // self.num_features * self._size
+        mean = _sum(input.sum(dim=(0, 2, 3))) / count
+        centered = input - mean[:, None, None]
+        variance = _sum((centered * centered).sum(dim=(0, 2, 3))) / count
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return torch.addcmul(self.bias[:, None, None], centered, scale[:, None, None])
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; a gradient goes back to all of them."""
+
+    @staticmethod
+    def forward(ctx: object, values: Tensor) -> Tensor:
+        del ctx
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
+        return _Sum.forward(ctx, gradients[0])
+
+
+def _sum(values: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _SharedDropout(nn.Module):
+    """Dropout that draws for the crops of all processes, as one process would, and keeps the part of its own crops."""
+
+    def __init__(self, layer: nn.Module, world: World) -> None:
+        super().__init__()
+        assert isinstance(layer, nn.Dropout | nn.Dropout2d)
+        self._layer = layer
+        self._world = world
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Drop elements, or whole channels, of (N,channels,h,w)."""
+        if not self.training or self._layer.p == 0:
+            return features
+        own = len(features)
+        shape = (own * self._world.size, *features.shape[1:])
+        # All processes have the same seed in a step, so they draw the same; what the layer does to ones is the draw itself.
+        layout = torch.channels_last if features.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+        if isinstance(self._layer, nn.Dropout2d):
+            shape = (*shape[:2], 1, 1)
+        ones = torch.ones(shape, dtype=features.dtype, device=features.device)
+        draw = functional.dropout(ones.contiguous(memory_format=layout), self._layer.p)
+        return features * draw[self._world.rank * own : (self._world.rank + 1) * own]

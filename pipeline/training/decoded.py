@@ -1,0 +1,56 @@
+"""Decoded training images, kept in memory that all loader processes share."""
+
+import mmap
+import multiprocessing
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.training.training_set import TrainingSet
+
+_BYTES_PER_PIXEL = 4
+"""Three of the image, one of its labels."""
+
+
+class DecodedImages:
+    """Images and labels of some sets: each is decoded once if all fit, and on every read if they do not."""
+
+    def __init__(self, sets: Sequence[TrainingSet], *, most_bytes: int) -> None:
+        """Reserve the memory; pages are taken up as images are read.
+
+        Args:
+            sets: to read from.
+            most_bytes: of all decoded images together; the sets are cached whole or not at all.
+        """
+        self._sets = sets
+        ends = np.cumsum([_BYTES_PER_PIXEL * sample.height * sample.width for source in sets for sample in source.samples])
+        self._first = [sum(len(source.samples) for source in sets[:part]) for part in range(len(sets))]
+        self._starts = [0, *ends.tolist()]
+        self._memory: mmap.mmap | None = None
+        if self._starts[-1] <= most_bytes:
+            # Anonymous and shared: processes forked later see the same pages, and no /dev/shm has to be large enough.
+            self._memory = mmap.mmap(-1, self._starts[-1] + len(ends))
+        self._lock = multiprocessing.get_context("fork").Lock()
+
+    def read(self, part: int, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return image (H, W, 3) and labels (H, W), both uint8 and not to be written to, of one sample of set `part`."""
+        source = self._sets[part]
+        sample = source.samples[index]
+        if self._memory is None:
+            return source.read(sample)
+        place = self._first[part] + index
+        mark = self._starts[-1] + place
+        pixels = np.frombuffer(self._memory, np.uint8, self._starts[place + 1] - self._starts[place], self._starts[place])
+        image, labels = pixels[: 3 * sample.height * sample.width], pixels[3 * sample.height * sample.width :]
+        shaped = image.reshape(sample.height, sample.width, 3), labels.reshape(sample.height, sample.width)
+        # Under a lock, whoever sees the mark sees the pixels as well, on any processor.
+        with self._lock:
+            known = self._memory[mark]
+        if not known:
+            # Two processes may decode the same image at the same time; they write the same bytes.
+            for target, decoded in zip(shaped, source.read(sample), strict=True):
+                target[...] = decoded
+            with self._lock:
+                self._memory[mark] = 1
+        return shaped

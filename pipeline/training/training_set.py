@@ -1,0 +1,44 @@
+"""One of the sets that a batch is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datasets.catalog import Catalog
+from pipeline.datasets.images import read_image, read_label_png, read_labels
+from pipeline.datasets.samples import Sample
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Images with labels, and how many of them go into a batch.
+
+    Attributes:
+        name: `labeled` or `unlabeled`; keys the draws.
+        samples: in any fixed order.
+        batch_size: crops per step.
+        catalog: of the data set.
+        pseudo_labels: folder of label PNGs by image id that stand in for the samples' own label files; None: use those.
+    """
+
+    name: str
+    samples: Sequence[Sample]
+    batch_size: int
+    catalog: Catalog
+    pseudo_labels: Path | None = None
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return image (H, W, 3) and labels (H, W), both uint8."""
+        image = read_image(sample.image)
+        if image.shape[:2] != sample.size:
+            raise ValueError(
+                f"{sample.image} - expected an image of size {sample.size} - found {image.shape[:2]} - run the stage `prepare`"
+            )
+        if self.pseudo_labels is not None:
+            png = self.pseudo_labels / f"{sample.image_id}.png"
+            return image, read_label_png(png, num_classes=self.catalog.num_classes, size=sample.size)
+        assert sample.labels is not None, "a labeled list has label files"
+        return image, read_labels(sample.labels, self.catalog, size=sample.size)

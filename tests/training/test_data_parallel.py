@@ -1,0 +1,92 @@
+"""Two processes train as one: the same losses and weights, up to rounding."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pipeline.models.build import build_network
+from pipeline.models.network import SegmentationNetwork
+from pipeline.params import ModelParams, TrainingParams, read_params
+from pipeline.training.batches import Batch
+from pipeline.training.curve import Row
+from pipeline.training.data_parallel import _SharedDropout
+from pipeline.training.loop import Course, train
+from pipeline.world import World, alone
+from tests.processes import run_in_world
+from tests.workspace import ROOT
+
+PARAMS = read_params(ROOT / "params.yaml")
+TRAINING: TrainingParams = PARAMS.training.model_copy(update={"checkpoint_every": 2, "log_every": 1, "focal_gamma": 1.0})
+MODEL: ModelParams = PARAMS.model.model_copy(update={"head_width": 8, "dropout": 0.3})
+STEPS = 4
+SIZES = (4, 2)
+"""Crops of each part of a batch."""
+
+
+def batches(world: World, dtype: torch.dtype) -> Callable[[int], Iterator[Batch]]:
+    def from_step(first: int) -> Iterator[Batch]:
+        for step in range(first, STEPS):
+            generator = torch.Generator().manual_seed(step)
+            batch = []
+            for size in SIZES:
+                images = torch.randn(size, 3, 32, 48, generator=generator, dtype=torch.float64).to(dtype)
+                labels = torch.randint(0, 3, (size, 32, 48), generator=generator)
+                # Processes have very different numbers of labeled pixels, and in one step the second has none at all.
+                labels[size // 2 :, 4 * step :] = 255
+                if step == 0:
+                    labels[size // 2 :] = 255
+                own = world.share(size)
+                batch.append((images[own.start : own.stop], labels[own.start : own.stop]))
+            yield batch
+
+    return from_step
+
+
+def training(world: World, folder: Path, dtype: torch.dtype) -> tuple[SegmentationNetwork, list[Row]]:
+    torch.manual_seed(0)
+    network, curve = build_network(MODEL, 3).to(dtype), list[Row]()
+    course = Course(steps=STEPS, seed=3, round_key="1")
+    for _ in train(network, batches(world, dtype), course, TRAINING, folder=folder, world=world, curve=curve):
+        pass
+    return network, curve
+
+
+def train_and_save(world: World, folder: Path, dtype: torch.dtype) -> None:
+    network, curve = training(world, folder, dtype)
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    losses = torch.tensor([[row.loss_labeled, row.loss_unlabeled] for row in curve], dtype=torch.float64)
+    save_file({**tensors, "losses": losses}, folder / f"rank{world.rank}.safetensors")
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-4)], ids=["float64", "float32"])
+def test_two_processes_have_the_losses_and_weights_of_one(tmp_path: Path, dtype: torch.dtype, tolerance: float) -> None:
+    (tmp_path / "one").mkdir()
+    network, curve = training(alone(torch.device("cpu")), tmp_path / "one", dtype)
+    run_in_world(2, train_and_save, tmp_path, dtype)
+    ranks = [load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2)]
+    assert all(torch.equal(ranks[0][name], ranks[1][name]) for name in ranks[0])
+    expected = torch.tensor([[row.loss_labeled, row.loss_unlabeled] for row in curve], dtype=torch.float64)
+    # The curve is kept in float32, whatever the network computes in.
+    torch.testing.assert_close(ranks[0].pop("losses"), expected, rtol=0, atol=max(tolerance, 1e-6))
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(ranks[0].pop(name), tensor, rtol=tolerance, atol=tolerance)
+    assert not ranks[0]
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.4), nn.Dropout2d(0.4)], ids=["elements", "channels"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["channels first", "channels last"])
+def test_the_draws_of_dropout_are_shared(layer: nn.Module, layout: torch.memory_format) -> None:
+    features = torch.randn(4, 6, 5, 7).contiguous(memory_format=layout)
+    torch.manual_seed(0)
+    whole = layer.train()(features)
+    parts = []
+    for rank in range(2):
+        torch.manual_seed(0)
+        shared = _SharedDropout(layer, World(rank, 2, torch.device("cpu"))).train()
+        parts.append(shared(features[2 * rank : 2 * rank + 2]))
+    assert torch.equal(torch.cat(parts), whole)
+    assert _SharedDropout(layer, World(1, 2, torch.device("cpu"))).eval()(features) is features
