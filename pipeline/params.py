@@ -361,6 +361,9 @@ class RuntimeParams(Section):
     processes: Count
     """Processes of this machine that pretrain, infer and train_student run in: one per GPU. The pseudo labels of given teachers
     are the same; trainings see the same batches and losses, up to rounding. Batch sizes must be multiples of it."""
+    softmax_url: Annotated[str, Field(pattern=r"^[a-z0-9+.-]+://.+$")] | None
+    """Where softmax maps are written instead of data/rounds, of any file system that fsspec knows: s3://BUCKET/FOLDER. Each
+    store gets a folder of its own below it, and nothing deletes one."""
     cache_gib: Annotated[float, Field(ge=0.0)]
     """Memory for decoded training images, in GiB: where all of them fit, each is decoded once; never changes a result."""
     compile: bool

@@ -28,7 +28,9 @@ def main(teacher: Path, unlabeled: Path, softmax: Path, *, fresh: bool) -> None:
     if several_processes(params.runtime):
         return
     samples = read_samples(unlabeled, labels=False)
-    sections = params.model_dump(mode="json", include={"inference", "softmax_store"})
+    base = params.runtime.softmax_url
+    # Part of the fingerprint: partial work at one URL is none at another.
+    sections = params.model_dump(mode="json", include={"inference", "softmax_store"}) | {"softmax_url": base}
     inputs = [teacher, unlabeled]
     with (
         open_world(params.runtime) as world,
@@ -48,6 +50,7 @@ def main(teacher: Path, unlabeled: Path, softmax: Path, *, fresh: bool) -> None:
                 shard_mib=params.softmax_store.shard_mib,
                 attributes={"teacher_sha256": digest(teacher), "inference": params.inference.model_dump(mode="json")},
                 process=world.rank,
+                url=base and f"{base.rstrip('/')}/{scratch.folder.name}/softmax.zarr",
             )
         predictor = Predictor(checkpoint.network, params.inference, world.device)
         pending = [index for index in range(len(writer.shards)) if index not in writer.done][world.rank :: world.size]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.parallel import map_ordered
 from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, create_confidence_arrays, write_confidence_rows
+from pipeline.softmax_store.location import fetch
 from pipeline.softmax_store.quantize import QuantizedMap, quantize
 from pipeline.softmax_store.reader import CONFIDENCE_FORMAT_NAME, SoftmaxStore
 from pipeline.softmax_store.writer import FORMAT_VERSION
@@ -20,13 +21,18 @@ from pipeline.softmax_store.writer import FORMAT_VERSION
 def link_confidences(path: Path, store: SoftmaxStore) -> None:
     """Write a confidence store whose arrays are those of the softmax store: hard links, so that they take no room.
 
+    Of a store at a URL they are copies, 3 bytes per pixel that labeling then reads from here.
+
     Args:
         path: a folder that does not exist.
         store: the softmax store; its files are never written again, only replaced.
     """
     _create_group(path, store)
     for name in CONFIDENCE_ARRAYS:
-        shutil.copytree(store.path / name, path / name, copy_function=_link)
+        if store.url is None:
+            shutil.copytree(store.path / name, path / name, copy_function=_link)
+        else:
+            fetch(store.url, name, path / name)
 
 
 def calibrate_confidences(

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from pipeline.softmax_store.arrays import get_array
+from pipeline.softmax_store.location import open_group, read_location
 from pipeline.softmax_store.quantize import PRECISIONS, Precision
 from pipeline.softmax_store.writer import FORMAT_NAME, FORMAT_VERSION
 
@@ -22,6 +22,7 @@ class ConfidenceStore:
 
     Attributes:
         path: of the store.
+        url: where its arrays lie; None = in the folder itself.
         image_ids: (N,) in the order of the store.
         class_names: (C,).
         precision: of the confidences.
@@ -40,7 +41,8 @@ class ConfidenceStore:
             ValueError: there is no store, or it has another format or version.
         """
         self.path = path
-        self._group = self._guard(lambda: zarr.open_group(path, mode="r"))
+        self.url = read_location(path)
+        self._group = self._guard(lambda: open_group(path, self.url, "r"))
         attributes: dict[str, Any] = dict(self._group.attrs)
         found = (attributes.pop("format", None), attributes.pop("version", None))
         if found != (self.format_name, FORMAT_VERSION):
@@ -135,9 +137,13 @@ class ConfidenceStore:
             raise self._damaged("store", " ".join(f"{type(error).__name__}: {error}".split())) from error
 
     def _damaged(self, array: str, found: str) -> ValueError:
+        name = self.format_name.removeprefix("dars-").replace("-", " ")
+        if self.url is None:
+            where, remedy = str(self.path), "delete it"
+        else:
+            where, remedy = self.url, f"check network and credentials; if the store is gone, delete {self.path}"
         return ValueError(
-            f"{self.path} - {array} - expected a whole {self.format_name.removeprefix('dars-').replace('-', ' ')}"
-            f" - found {found} - delete it and run the stage `{self.stage}`"
+            f"{where} - {array} - expected a whole {name} - found {found} - {remedy} and run the stage `{self.stage}`"
         )
 
 

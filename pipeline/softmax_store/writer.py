@@ -1,10 +1,10 @@
 """Write a softmax store shard by shard, so that an interrupted run goes on at the first shard that is not on disk."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import zarr
@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from pipeline.files import write_text
 from pipeline.softmax_store.arrays import create_array, create_confidence_arrays, get_array, write_confidence_rows, write_rows
+from pipeline.softmax_store.location import open_group, reach, write_location
 from pipeline.softmax_store.quantize import PRECISIONS, TIES, QuantizedMap, quantize
 
 FORMAT_NAME = "dars-softmax-store"
 FORMAT_VERSION = 2
+
+Value = TypeVar("Value")
 
 
 class SoftmaxStoreWriter:
@@ -40,6 +43,7 @@ class SoftmaxStoreWriter:
         attributes: Mapping[str, Any],
         dtype: str = "float16",
         process: int = 0,
+        url: str | None = None,
     ) -> None:
         """Create the store, or take up one that an earlier run left behind.
 
@@ -55,6 +59,8 @@ class SoftmaxStoreWriter:
             attributes: provenance, written into the store: the teacher's digest, the inference settings.
             dtype: of probabilities, a key of `PRECISIONS`.
             process: number of this process among those that write the store.
+            url: where the arrays shall lie instead of in the folder, of any file system that fsspec knows; a store that lies
+                there and that this run did not begin is replaced.
         """
         if floor * len(class_names) >= 1:
             raise ValueError(
@@ -62,6 +68,7 @@ class SoftmaxStoreWriter:
                 f" probability - found {floor} - lower it"
             )
         self.path = folder / "softmax.zarr"
+        self._url = url
         self._image_ids = list(image_ids)
         self._done_list = folder / f"done-{process}.txt"
         self._sizes = list(sizes)
@@ -78,11 +85,14 @@ class SoftmaxStoreWriter:
         # a kill between the store's move to its place and the end of the stage.
         if process > 0 or (self._done_list.exists() and self.path.exists()):
             self.done = self.finished()
-            self._group = zarr.open_group(self.path, mode="r+")
+            self._group = self._reach(lambda: open_group(self.path, url, "r+"))
         else:
             for stale in self._done_lists():
                 stale.unlink()
-            self._group = self._create(image_ids, height, width, per_shard, {**attributes, "class_names": list(class_names)})
+            names = {**attributes, "class_names": list(class_names)}
+            self._group = self._reach(lambda: self._create(image_ids, height, width, per_shard, names))
+            if url is not None:
+                write_location(self.path, url)
         if process == 0:
             write_text(self._done_list, "".join(f"{index}\n" for index in sorted(self.done)))
             for other in set(self._done_lists()) - {self._done_list}:
@@ -102,7 +112,7 @@ class SoftmaxStoreWriter:
         self, image_ids: Sequence[str], height: int, width: int, per_shard: int, attributes: Mapping[str, Any]
     ) -> zarr.Group:
         count, classes, dtype = len(image_ids), self._num_classes, self.dtype
-        group = zarr.open_group(self.path, mode="w", zarr_format=3)
+        group = open_group(self.path, self._url, "w")
         create_array(group, "softmax", (count, classes, height, width), dtype, float("nan"), per_shard)
         create_array(group, "ties", (count, classes, len(TIES)), "int32", -1, per_shard)
         create_confidence_arrays(group, (count, classes, height, width), dtype, per_shard)
@@ -148,7 +158,7 @@ class SoftmaxStoreWriter:
             entries: one per image of the shard.
 
         Raises:
-            ValueError: an entry is missing or has another shape than the store expects.
+            ValueError: an entry is missing or has another shape than the store expects, or the store's URL does not answer.
         """
         rows = self.shards[index]
         if len(entries) != len(rows):
@@ -158,9 +168,13 @@ class SoftmaxStoreWriter:
         for row, entry in zip(rows, entries, strict=True):
             with self.naming(row):
                 self._check_shape(row, entry.softmax.shape)
-        write_rows(self._group, rows, {"softmax": [entry.softmax for entry in entries]})
-        get_array(self._group, "ties")[rows.start : rows.stop] = np.stack([entry.ties for entry in entries])
-        write_confidence_rows(self._group, rows, entries, self._sizes)
+
+        def write() -> None:
+            write_rows(self._group, rows, {"softmax": [entry.softmax for entry in entries]})
+            get_array(self._group, "ties")[rows.start : rows.stop] = np.stack([entry.ties for entry in entries])
+            write_confidence_rows(self._group, rows, entries, self._sizes)
+
+        self._reach(write)
         for file in self._shard_files(index):
             _sync(file)
         with self._done_list.open("a", encoding="utf-8") as handle:
@@ -169,8 +183,12 @@ class SoftmaxStoreWriter:
             os.fsync(handle.fileno())
         self.done.add(index)
 
+    def _reach(self, work: Callable[[], Value]) -> Value:
+        return work() if self._url is None else reach(self._url, work)
+
     def _remove_unfinished(self) -> None:
-        # zarr reads a shard before it writes it anew, and would stumble over what a power cut left of one.
+        # zarr reads a shard before it writes it anew, and would stumble over what a power cut left of one. At a URL there is
+        # nothing of the kind: objects are whole or absent.
         for partial in self.path.rglob("*.partial"):
             partial.unlink()
         for index in set(range(len(self.shards))) - self.done:

@@ -28,6 +28,7 @@ def open_writer(
     floor: float = 0.0,
     shard_mib: float = 2 * ONE_IMAGE,
     dtype: str = "float16",
+    url: str | None = None,
 ) -> SoftmaxStoreWriter:
     return SoftmaxStoreWriter(
         folder,
@@ -38,6 +39,7 @@ def open_writer(
         dtype=dtype,
         shard_mib=shard_mib,
         attributes={"teacher_sha256": "abc", "inference": {"flip": True}},
+        url=url,
     )
 
 
