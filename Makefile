@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # A user's own Python settings must not leak into the environment.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help venv repro test lint format clean
+.PHONY: help venv repro test bench lint format clean
 
 help: ## Show the commands.
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ repro: $(INSTALLED) ## Run the whole experiment: data, rounds 0-2, metrics, repo
 test: lint ## Lint, type-check and test.
 	@# A file of tests to a core; one thread each, so that two do not fight for one.
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+
+bench: $(INSTALLED) ## Measure the pixel paths beside their references and limits: a table of ratios.
+	OMP_NUM_THREADS=1 python -m tests.benchmarks $(BENCH)
 
 lint: $(INSTALLED)
 	ruff check

@@ -16,8 +16,8 @@ from pipeline.params import read_yaml_text
 from pipeline.settings import Setting, read_setting
 from stages.door import EXISTING, NEW, one_line_errors, say
 
-CONTROL = "none"
-"""Run that the others are held against, where a setting has it."""
+CONTROLS = ("none", "none-it")
+"""Runs that the others are held against, where a setting has them; the second goes on for as many rounds as those iterated."""
 
 
 @click.command()
@@ -45,10 +45,10 @@ def write_table(name: str, setting: Setting, out: Path) -> None:
     results = list(_results(name, setting))
     if not results:
         raise ValueError(f"{name} - expected a finished experiment - found none - run `python -m stages.experiment {name}`")
-    control = CONTROL if CONTROL in setting.runs else None
+    controls = tuple(control for control in CONTROLS if control in setting.runs)
     data_sets = ", ".join(sorted({data_set for data_set, _ in results}))
-    rows = build_rows((result for _, result in results), control=control)
-    comparison = Comparison(name, setting.title, data_sets, control, tuple(rows))
+    rows = build_rows((result for _, result in results), controls=controls)
+    comparison = Comparison(name, setting.title, data_sets, controls, tuple(rows))
     text = to_markdown(comparison)
     click.echo(f"{setting.title}\n\n{text}", nl=False)
     write_text(out / f"{name}.md", text)

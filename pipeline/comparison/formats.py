@@ -25,24 +25,26 @@ _NATS = ("kl", "smoothed_kl")
 def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Spell a table for people: percent with standard deviations over seeds, KL in nats, differences with their intervals.
 
-    Differences whose interval leaves out 0 end with a star. Runs with the same first teacher share its row.
+    Differences whose interval leaves out 0 end with a star. Rows that differ in nothing but the run are one: the first teacher of
+    all runs, and the first round of an iterated run.
 
     Returns:
         The head and the rows, all of the same length.
     """
-    control = comparison.control
-    differences = [f"mIoU over {other}, {LEVEL:.0%} interval" for other in ("round 0", *([f"`{control}`"] if control else []))]
-    head = ["run", "round", "seeds", *_TITLES.values(), *differences]
-    teachers = [row for row in comparison.rows if row.round_key == "0"]
-    lines = []
+    controls = [f"mIoU over `{comparison.controls[0]}`, {LEVEL:.0%} interval"] if comparison.controls else []
+    head = ["run", "round", "seeds", *_TITLES.values(), f"mIoU over round 0, {LEVEL:.0%} interval", *controls]
+    runs = {row.run for row in comparison.rows}
+    same: dict[str, list[Row]] = {}
     for row in comparison.rows:
-        sharing = [other.run for other in teachers if row.round_key == "0" and replace(other, run=row.run) == row] or [row.run]
-        if row.run != sharing[0]:
-            continue
-        cells = ["all" if len(sharing) == len(teachers) > 1 else ", ".join(sharing), row.round_key, str(len(row.seeds))]
+        same.setdefault(repr(replace(row, run="")), []).append(row)
+    lines = []
+    for rows in same.values():
+        row = rows[0]
+        sharing = [other.run for other in rows]
+        cells = ["all" if len(sharing) == len(runs) > 1 else ", ".join(sharing), row.round_key, str(len(row.seeds))]
         cells += [_spread(name, row.spreads[name]) for name in MEASURES]
         cells += [_difference(row.gains["mean_iou"])]
-        cells += [_difference(row.margins["mean_iou"])] if control else []
+        cells += [_difference(row.margins["mean_iou"])] if comparison.controls else []
         lines.append(cells)
     return head, lines
 
@@ -104,7 +106,7 @@ def read_comparison(path: Path) -> Comparison:
             )
             for row in tree["rows"]
         )
-        comparison = Comparison(tree["name"], tree["title"], tree["data_set"], tree["control"], rows)
+        comparison = Comparison(tree["name"], tree["title"], tree["data_set"], tuple(tree["controls"]), rows)
         to_cells(comparison)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(

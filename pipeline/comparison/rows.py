@@ -57,7 +57,7 @@ class Row:
         seeds: that were measured.
         spreads: by measure; None where a seed has no value.
         gains: by compared measure, over round 0 of the same seeds; None where that is not known.
-        margins: by compared measure, over the control's round of the same number; None without a control.
+        margins: by compared measure, over a control's round of the same number; None for a control and without one.
     """
 
     run: str
@@ -76,14 +76,14 @@ class Comparison:
         name: of the setting that made it; files are named by it.
         title: what is compared.
         data_set: name of the data set.
-        control: run that goes on with labeled images alone; None where there is none.
+        controls: runs that go on with labeled images alone.
         rows: of the runs, in the setting's order.
     """
 
     name: str
     title: str
     data_set: str
-    control: str | None
+    controls: tuple[str, ...]
     rows: tuple[Row, ...]
 
 
@@ -98,20 +98,23 @@ def read_values(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     return values
 
 
-def build_rows(results: Iterable[Result], *, control: str | None) -> list[Row]:
+def build_rows(results: Iterable[Result], *, controls: Sequence[str]) -> list[Row]:
     """Join the results of all seeds.
 
     Args:
         results: in the order in which runs and rounds shall stand in the table.
-        control: run that goes on with labeled images alone; others are held against its round of the same number.
+        controls: runs that go on with labeled images alone; every other run is held against the first of them that has a round of
+            the same number and, where names end with changed parameters (`+alpha=0.5`), the same ending.
     """
     by_row: dict[tuple[str, str], dict[int, Result]] = {}
     for result in results:
         by_row.setdefault((result.run, result.round_key), {})[result.seed] = result
     rows = []
     for (run, key), seeds in by_row.items():
+        name, plus, ending = run.partition("+")
         base = by_row.get((run, "0"), {}) if key != "0" else {}
-        other = by_row.get((control, key), {}) if control not in {None, run} and key != "0" else {}
+        others = [by_row.get((control + plus + ending, key), {}) for control in controls]
+        other = next(filter(None, others), {}) if key != "0" and name not in controls else {}
         rows.append(
             Row(
                 run=run,

@@ -106,6 +106,8 @@ def _compare(
     bits = confidence.ravel().view(pattern)
 
     def reaches(thresholds: tuple[float | None, ...]) -> NDArray[np.bool_]:
+        if all(threshold is None for threshold in thresholds):
+            return np.zeros(bits.shape, bool)
         # No confidence reaches the pattern of infinity: that class has no qualifying pixel.
         values = [np.inf if threshold is None else threshold for threshold in thresholds]
         compared: NDArray[np.bool_] = bits >= np.array(values, confidence.dtype).view(pattern)[classes]

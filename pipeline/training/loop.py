@@ -75,7 +75,7 @@ def train(
     Reference: He et al., Eq. 1-2, Sec. 4.1.
     """
     network.to(world.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimizer = _build_optimizer(network, params)
+    optimizer = build_optimizer(network, params)
     resume_point = folder / "resume.safetensors"
     first_step, rows = read_resume_point(resume_point, network=network, optimizer=optimizer)
     world.wait()  # Nobody writes the next resume point while others read this one.
@@ -91,7 +91,7 @@ def train(
         factor = poly_factor(step, course.steps, power=params.poly_power, rounds_before=course.rounds_before)
         for group in optimizer.param_groups:
             group["lr"] = params.learning_rate * group["factor"] * factor
-        window.append(_step(trained, optimizer, batch, params, world))
+        window.append(train_step(trained, optimizer, batch, params, world))
         done = step + 1
         if done % params.log_every == 0 or done == course.steps:
             curve.append(_row(done, world.sum(torch.stack(window)), params.learning_rate * factor))
@@ -101,7 +101,8 @@ def train(
         yield done
 
 
-def _build_optimizer(network: SegmentationNetwork, params: TrainingParams) -> SGD:
+def build_optimizer(network: SegmentationNetwork, params: TrainingParams) -> SGD:
+    """Return SGD with a group for the backbone and one for the heads; `factor` multiplies the rate of each."""
     groups = [
         {"params": list(network.backbone_parameters()), "factor": 1.0},
         {"params": list(network.head_parameters()), "factor": params.head_factor},
@@ -109,7 +110,7 @@ def _build_optimizer(network: SegmentationNetwork, params: TrainingParams) -> SG
     return SGD(groups, lr=params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay)
 
 
-def _step(network: nn.Module, optimizer: SGD, batch: Batch, params: TrainingParams, world: World) -> Tensor:
+def train_step(network: nn.Module, optimizer: SGD, batch: Batch, params: TrainingParams, world: World) -> Tensor:
     """Update once; return this process's share of the loss of each part of the batch, (2,)."""
     optimizer.zero_grad(set_to_none=True)
     losses = torch.zeros(2, device=world.device)

@@ -40,7 +40,7 @@ def test_measures_are_read_from_where_evaluate_writes_them() -> None:
 
 
 def test_a_row_has_mean_and_sample_standard_deviation_over_seeds() -> None:
-    rows = {(row.run, row.round_key): row for row in build_rows(RESULTS, control="none")}
+    rows = {(row.run, row.round_key): row for row in build_rows(RESULTS, controls=["none"])}
     spread = rows["dars", "1"].spreads["mean_iou"]
     assert spread is not None
     assert spread.mean == pytest.approx(0.36)
@@ -54,7 +54,7 @@ def test_a_row_has_mean_and_sample_standard_deviation_over_seeds() -> None:
 
 
 def test_gains_are_over_round_zero_and_margins_over_the_control_of_the_same_round() -> None:
-    rows = {(row.run, row.round_key): row for row in build_rows(RESULTS, control="none")}
+    rows = {(row.run, row.round_key): row for row in build_rows(RESULTS, controls=["none"])}
     gain, margin = rows["dars", "1"].gains["mean_iou"], rows["dars", "1"].margins["mean_iou"]
     assert gain is not None
     assert margin is not None
@@ -67,18 +67,18 @@ def test_gains_are_over_round_zero_and_margins_over_the_control_of_the_same_roun
 
 def test_only_seeds_that_both_have_are_paired() -> None:
     some = [one for one in RESULTS if not (one.run == "none" and one.seed == 2)]
-    rows = {(row.run, row.round_key): row for row in build_rows(some, control="none")}
+    rows = {(row.run, row.round_key): row for row in build_rows(some, controls=["none"])}
     margin = rows["dars", "1"].margins["mean_iou"]
     assert margin is not None
     assert margin.seeds == 2
 
 
 def test_rows_keep_the_order_of_the_runs() -> None:
-    assert [row.run for row in build_rows(RESULTS, control=None)] == ["none", "none", "st", "st", "dars", "dars"]
+    assert [row.run for row in build_rows(RESULTS, controls=[])] == ["none", "none", "st", "st", "dars", "dars"]
 
 
-def comparison(results: Iterable[Result], control: str | None = "none") -> Comparison:
-    return Comparison("t", "T", "streets", control, tuple(build_rows(results, control=control)))
+def comparison(results: Iterable[Result], controls: tuple[str, ...] = ("none",)) -> Comparison:
+    return Comparison("t", "T", "streets", controls, tuple(build_rows(results, controls=controls)))
 
 
 def test_the_three_formats_say_the_same() -> None:
@@ -99,6 +99,28 @@ def test_the_three_formats_say_the_same() -> None:
     assert table[0]["mean_iou_margin_mean"] == ""
 
 
+def test_iterated_runs_are_held_against_the_control_that_is_iterated_and_changed_ones_against_the_changed() -> None:
+    results = [
+        *RESULTS,
+        *(
+            result("none-it", key, seed, iou + seed / 100)
+            for key, iou in (("0", 0.3), ("1", 0.32), ("2", 0.34))
+            for seed in (0, 1, 2)
+        ),
+        *(result("dars-it", key, seed, iou + seed / 100) for key, iou in (("1", 0.35), ("2", 0.40)) for seed in (0, 1, 2)),
+        *(result("dars+alpha=0.5", "1", seed, 0.36 + seed / 100) for seed in (0, 1, 2)),
+        *(result("none+steps=9", "1", seed, 0.1 + seed / 100) for seed in (0, 1, 2)),
+        *(result("dars+steps=9", "1", seed, 0.3 + seed / 100) for seed in (0, 1, 2)),
+    ]
+    rows = {(row.run, row.round_key): row.margins["mean_iou"] for row in build_rows(results, controls=["none", "none-it"])}
+    expected = {("dars-it", "1"): 0.03, ("dars-it", "2"): 0.06, ("dars+steps=9", "1"): 0.2, ("none-it", "2"): None}
+    for key, margin in {**expected, ("dars+alpha=0.5", "1"): None}.items():
+        found = rows[key]
+        assert margin == (None if found is None else pytest.approx(found.mean)), key
+    one = [Result(other.run, other.round_key, other.seed, {**other.values, "kl": None}) for other in results]
+    assert "| none, none-it | 1 |" in to_markdown(comparison(one, ("none", "none-it")))
+
+
 def test_runs_with_the_same_teacher_share_its_row() -> None:
     assert [line.split(" | ")[:2] for line in to_markdown(comparison(RESULTS)).splitlines()[2:]] == [
         ["| all", "0"], ["| none", "1"], ["| st", "1"], ["| dars", "1"],
@@ -108,9 +130,9 @@ def test_runs_with_the_same_teacher_share_its_row() -> None:
     assert lines == [["| none, st, dars", "0"], ["| none", "1"], ["| st", "1"], ["| dars", "1"], ["| focal", "0"]]
 
 
-@pytest.mark.parametrize("control", ["none", None])
-def test_a_table_reads_back_as_it_was(tmp_path: Path, control: str | None) -> None:
-    given = comparison(RESULTS, control)
+@pytest.mark.parametrize("controls", [("none",), ()])
+def test_a_table_reads_back_as_it_was(tmp_path: Path, controls: tuple[str, ...]) -> None:
+    given = comparison(RESULTS, controls)
     (tmp_path / "t.json").write_text(json.dumps(to_json(given), allow_nan=False))
     assert read_comparison(tmp_path / "t.json") == given
 
@@ -123,4 +145,4 @@ def test_what_is_no_table_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_one_seed_prints_without_a_deviation() -> None:
-    assert "| 50.0 |" in to_markdown(comparison([result("dars", "1", 0, 0.5)], None))
+    assert "| 50.0 |" in to_markdown(comparison([result("dars", "1", 0, 0.5)], ()))

@@ -112,10 +112,10 @@ def test_comparisons_on_the_same_data_set_are_shown_and_others_are_not(tmp_path:
         for key in ("0", "1")
         for seed in (0, 1, 2)
     ]
-    rows = tuple(build_rows(results, control="none"))
+    rows = tuple(build_rows(results, controls=["none"]))
     (tmp_path / "tables").mkdir()
     for name, data_set in (("table4", "toy"), ("table5", "camvid")):
-        table = Comparison(name, f"All of {name}", data_set, "none", rows)
+        table = Comparison(name, f"All of {name}", data_set, ("none",), rows)
         (tmp_path / f"tables/{name}.json").write_text(json.dumps(to_json(table)))
     text = build(tmp_path, Case())
     assert "All of table4" in text

@@ -1,0 +1,52 @@
+"""Command `python -m tests.benchmarks`: run benchmarks and print their table."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from tests.benchmarks.growth import growth
+from tests.benchmarks.inference import inference
+from tests.benchmarks.labeling import labeling
+from tests.benchmarks.measure import machine
+from tests.benchmarks.overhead import overhead
+from tests.benchmarks.sizes import sizes
+from tests.benchmarks.table import Row, to_markdown
+from tests.benchmarks.training import feeding, training
+
+BENCHMARKS: dict[str, Callable[[Path], Iterator[Row]]] = {
+    "labeling": lambda folder: labeling(folder, 20),
+    "inference": lambda folder: inference(folder, 4, 256, 512, network="resnet50"),
+    "training": lambda folder: training(folder, 100, network="small"),
+    "feeding": lambda folder: feeding(folder, 24),
+    "overhead": overhead,
+}
+LONG: dict[str, Callable[[Path], Iterator[Row]]] = {
+    "growth": lambda folder: growth(folder, (50, 100, 200, 400), 512, 1024),
+    "growth-large": lambda folder: growth(folder, (25, 50), 1024, 2048),
+}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice([*BENCHMARKS, *LONG, "sizes"]))
+def main(names: tuple[str, ...]) -> None:
+    """Run the benchmarks NAMES; without one, all but the long ones."""
+    rows: list[Row] = []
+    lines: list[str] = []
+    for name in names or (*BENCHMARKS, "sizes"):
+        with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
+            click.echo(f"{name} ...", err=True)
+            if name == "sizes":
+                lines += sizes(Path(folder))
+            else:
+                rows += ({**BENCHMARKS, **LONG})[name](Path(folder))
+    click.echo(f"{machine()}\n")
+    if rows:
+        click.echo(f"Ratio: how many times as long as this the other takes.\n\n{to_markdown(rows)}")
+    for line in lines:
+        click.echo(f"- {line}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""From images to a softmax store, beside the network alone; and how large the store becomes."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.inference.fill_store import fill_store
+from pipeline.inference.predict import Predictor
+from pipeline.models.build import build_network
+from pipeline.params import Params, read_params
+from pipeline.runtime import prepare_device
+from pipeline.softmax_store.writer import SoftmaxStoreWriter
+from tests.benchmarks.maps import NAMES, softmax_map
+from tests.benchmarks.measure import measure
+from tests.benchmarks.table import Row
+from tests.workspace import ROOT
+
+
+def inference(folder: Path, count: int, height: int, width: int, *, network: str) -> Iterator[Row]:
+    """Compare at `count` random images with a network of random weights: what it predicts costs the same to compute."""
+    what = f"{count} x {height}x{width}x19"
+    alone = measure(predict_alone, network, count, height, width, repeat=2)
+    whole = measure(predict_and_store, folder, network, count, height, width, repeat=2)
+    yield Row(f"infer: {network}, read to store", what, whole, "the network alone", alone)
+    quantizing = measure(quantize, folder, count, height, width)
+    writing = measure(write_bytes, folder, quantized_bytes(count, height, width))
+    yield Row("quantize + compress + write, one thread each", what, quantizing, "writing so many raw bytes", writing)
+
+
+def setup(network: str) -> Predictor:
+    """Return a predictor of whole images."""
+    params = settings(network)
+    torch.manual_seed(0)
+    return Predictor(build_network(params.model, len(NAMES)), params.inference, prepare_device(params.runtime))
+
+
+def settings(network: str) -> Params:
+    """Return the parameters of the network `small`, that of `params.yaml`, or of `resnet50`, the paper's."""
+    params = read_params(ROOT / "params.yaml")
+    if network == "resnet50":
+        paper = {"backbone": "resnet50", "output_stride": 8, "head_width": 512, "auxiliary": True, "weights": "none"}
+        model = params.model.model_copy(update=paper)
+        params = params.model_copy(update={"model": model})
+    return params
+
+
+def images(count: int, height: int, width: int) -> list[np.ndarray]:
+    """Return random images."""
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 255, (height, width, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def predict_alone(network: str, count: int, height: int, width: int) -> Callable[[], None]:
+    """Run the network and keep nothing."""
+    predictor = setup(network)
+    shown = images(count, height, width)
+
+    def work() -> None:
+        for image in shown:
+            predictor.predict(predictor.prepare(image))
+        if predictor.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return work
+
+
+def predict_and_store(folder: Path, network: str, count: int, height: int, width: int) -> Callable[[], None]:
+    """Run the network and write the store."""
+    predictor = setup(network)
+    shown = images(count, height, width)
+
+    def work() -> None:
+        writer = new_writer(folder / f"infer-{network}", count, height, width)
+        for _ in fill_store(writer, predictor, lambda row: shown[row], shards=list(range(len(writer.shards))), workers=2):
+            pass
+
+    return work
+
+
+def quantize(folder: Path, count: int, height: int, width: int) -> Callable[[], None]:
+    """Quantize and write maps like a trained network's."""
+    probs = softmax_map(0, height, width)
+
+    def work() -> None:
+        writer = new_writer(folder / "quantize", count, height, width)
+        for shard, rows in enumerate(writer.shards):
+            writer.write_shard(shard, [writer.quantize(row, probs) for row in rows])
+
+    return work
+
+
+def write_bytes(folder: Path, amount: int) -> Callable[[], None]:
+    """Write so many random bytes and wait for the disk."""
+    chunk = np.random.default_rng(0).bytes(2**24)
+
+    def work() -> None:
+        with (folder / "raw").open("wb") as handle:
+            for _ in range(-(-amount // len(chunk))):
+                handle.write(chunk)
+            handle.flush()
+            os.fsync(handle.fileno())
+
+    return work
+
+
+def quantized_bytes(count: int, height: int, width: int) -> int:
+    """Return how many bytes a store's arrays have before compression."""
+    return count * height * width * (2 * len(NAMES) + 3)
+
+
+def new_writer(folder: Path, count: int, height: int, width: int, *, floor: float = 0.0) -> SoftmaxStoreWriter:
+    """Begin a store."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return SoftmaxStoreWriter(
+        folder,
+        image_ids=[f"image_{index}" for index in range(count)],
+        sizes=[(height, width)] * count,
+        class_names=NAMES,
+        floor=floor,
+        shard_mib=64,
+        attributes={},
+    )

@@ -1,0 +1,179 @@
+"""The training loop beside the bare step, and what feeds it: decoding, augmentation."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipeline.datasets.catalog import Catalog
+from pipeline.datasets.samples import Sample
+from pipeline.models.build import build_network
+from pipeline.params import Params
+from pipeline.runtime import prepare_device
+from pipeline.training.batches import Crops, load_batches
+from pipeline.training.curve import Row as CurveRow
+from pipeline.training.decoded import DecodedImages
+from pipeline.training.loop import Course, build_optimizer, train, train_step
+from pipeline.training.training_set import TrainingSet
+from pipeline.transforms.augment import augment
+from pipeline.world import alone
+from tests.benchmarks.inference import settings
+from tests.benchmarks.maps import NAMES
+from tests.benchmarks.measure import measure
+from tests.benchmarks.table import Row
+
+CATALOG = Catalog("bench", NAMES, tuple((index, index, index) for index in range(19)), {index: index for index in range(19)})
+
+
+def training(folder: Path, steps: int, *, network: str) -> Iterator[Row]:
+    """Compare `steps` steps of the loop, loader and resume points included, with as many bare steps on one batch."""
+    params = settings(network)
+    crop = f"{params.augmentation.crop_height}x{params.augmentation.crop_width}"
+    batch = params.student.labeled_batch_size + params.student.unlabeled_batch_size
+    what = f"{steps} steps of {batch} crops of {crop}"
+    source = write_images(folder / "images", 64, 256, 512)
+    bare = measure(bare_steps, network, steps, repeat=2)
+    loop = measure(loop_steps, network, source, steps, repeat=2)
+    yield Row(f"training loop: {network}", what, loop, "bare steps", bare)
+
+
+def feeding(folder: Path, count: int) -> Iterator[Row]:
+    """Time what a loader process does for one crop, at the size of Cityscapes."""
+    source = write_images(folder / "large", 4, 1024, 2048)
+    what = f"{count} crops of 713x713 from 1024x2048"
+    decoding = measure(decode, source, count)
+    kept = measure(decode_once, source, count)
+    yield Row("images kept decoded", what, kept, "decoding PNGs each time", decoding)
+    augmenting = measure(augment_crops, source, count)
+    sampling = measure(bare_sampling, count)
+    yield Row("augmentation", what, augmenting, "one bare grid_sample of image and labels", sampling)
+
+
+def write_images(folder: Path, count: int, height: int, width: int) -> Path:
+    """Write smooth images and their labels, so that PNGs compress as photographs do."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        coarse = Image.fromarray(rng.integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8)).resize((width, height))
+        noise = rng.integers(0, 8, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(np.asarray(coarse) // 2 + noise).save(folder / f"{index}.png")
+        labels = rng.integers(0, 19, (height // 64, width // 64), dtype=np.uint8).repeat(64, axis=0).repeat(64, axis=1)
+        Image.fromarray(labels).save(folder / f"{index}.labels.png")
+    return folder
+
+
+def sets(source: Path, params: Params) -> list[TrainingSet]:
+    """Return the two sets of a student's training; here both have labels of their own."""
+    files = sorted(source.glob("*.labels.png"))
+    width, height = Image.open(files[0]).size
+    samples = [
+        Sample(file.name.split(".")[0], height, width, file.with_name(file.name.replace(".labels", "")), "", file, "")
+        for file in files
+    ]
+    sizes = {"labeled": params.student.labeled_batch_size, "unlabeled": params.student.unlabeled_batch_size}
+    return [TrainingSet(name, samples, size, CATALOG) for name, size in sizes.items()]
+
+
+def bare_steps(network: str, steps: int) -> Callable[[], None]:
+    """Forward, backward and update on one batch that is there already."""
+    params = settings(network)
+    device = prepare_device(params.runtime)
+    torch.manual_seed(0)
+    trained = build_network(params.model, len(NAMES)).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    optimizer = build_optimizer(trained, params.training)
+    size = (params.augmentation.crop_height, params.augmentation.crop_width)
+    batch = [
+        (torch.randn(count, 3, *size), torch.randint(0, 19, (count, *size)))
+        for count in (params.student.labeled_batch_size, params.student.unlabeled_batch_size)
+    ]
+
+    def work() -> None:
+        for _ in range(steps):
+            train_step(trained, optimizer, batch, params.training, alone(device))
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return work
+
+
+def loop_steps(network: str, source: Path, steps: int) -> Callable[[], None]:
+    """The same through the loop of the stages."""
+    params = settings(network)
+    world = alone(prepare_device(params.runtime))
+    torch.manual_seed(0)
+    trained = build_network(params.model, len(NAMES))
+    both = sets(source, params)
+    curve: list[CurveRow] = []
+
+    def work() -> None:
+        crops = Crops(both, params.augmentation, scales=(0.5, 2.0), seed=0, round_key="1", cache_bytes=2**30)
+        with tempfile.TemporaryDirectory() as folder:
+            for _ in train(
+                trained,
+                lambda first: load_batches(
+                    crops, both, first_step=first, steps=steps, workers=params.runtime.loader_workers, world=world
+                ),
+                Course(steps=steps, seed=0, round_key="1"),
+                params.training,
+                folder=Path(folder),
+                world=world,
+                curve=curve,
+            ):
+                pass
+
+    return work
+
+
+def decode(source: Path, count: int) -> Callable[[], None]:
+    """Decode an image and its labels for every crop."""
+    one = sets(source, settings("small"))[0]
+
+    def work() -> None:
+        for index in range(count):
+            one.read(one.samples[index % len(one.samples)])
+
+    return work
+
+
+def decode_once(source: Path, count: int) -> Callable[[], None]:
+    """The same with decoded images kept."""
+    one = sets(source, settings("small"))[0]
+    decoded = DecodedImages([one], most_bytes=2**30)
+
+    def work() -> None:
+        for index in range(count):
+            image, labels = decoded.read(0, index % len(one.samples))
+            image[:713, :713].copy()
+            labels[:713, :713].copy()
+
+    return work
+
+
+def augment_crops(source: Path, count: int) -> Callable[[], None]:
+    """Augment, with every operation as often as the paper has it."""
+    params = settings("small").augmentation.model_copy(update={"crop_height": 713, "crop_width": 713})
+    one = sets(source, settings("small"))[0]
+    image, labels = one.read(one.samples[0])
+
+    def work() -> None:
+        for index in range(count):
+            augment(image, labels, params, scales=(0.5, 2.0), rng=np.random.default_rng(index))
+
+    return work
+
+
+def bare_sampling(count: int) -> Callable[[], None]:
+    """Interpolate one crop of image and labels, and nothing else."""
+    source, labels = torch.randn(1, 3, 1024, 2048), torch.randn(1, 1, 1024, 2048)
+    rows, cols = torch.meshgrid(torch.linspace(-0.7, 0.5, 713), torch.linspace(-0.6, 0.1, 713), indexing="ij")
+    grid = torch.stack([cols, rows], dim=2)[None]
+
+    def work() -> None:
+        for _ in range(count):
+            torch.nn.functional.grid_sample(source, grid, align_corners=False)
+            torch.nn.functional.grid_sample(labels, grid, mode="nearest", align_corners=False)
+
+    return work
