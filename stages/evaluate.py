@@ -8,8 +8,8 @@ from pipeline.datasets.catalog import Catalog, read_catalog
 from pipeline.datasets.class_frequencies import Shares, sum_counts
 from pipeline.datasets.images import read_image, write_label_png
 from pipeline.datasets.priors import read_labeled_shares, read_priors
-from pipeline.datasets.samples import Sample, read_samples
-from pipeline.evaluation.confusion import LabelArray, measure_samples, sum_confusions
+from pipeline.datasets.samples import read_samples
+from pipeline.evaluation.confusion import measure_samples, sum_confusions
 from pipeline.evaluation.protocol import describe_protocol
 from pipeline.evaluation.pseudo_label_quality import measure_pseudo_labels, pseudo_label_metrics
 from pipeline.evaluation.segmentation import segmentation_metrics, tail_classes
@@ -46,10 +46,10 @@ def main(
     samples = read_samples(val, labels=True)
     predictor = Predictor(read_model(model).network, params.inference, prepare_device(params.runtime))
 
-    def predict(sample: Sample) -> LabelArray:
-        return predictor.prediction(read_image(sample.image))
-
-    confusions = measure_samples(samples, classes, predict)
+    predictions = predictor.predictions(
+        lambda index: read_image(samples[index].image), count=len(samples), workers=params.runtime.workers
+    )
+    confusions = measure_samples(samples, classes, predictions)
     confusion = sum_confusions(progress(confusions, total=len(samples), unit="image"), count)
     report = {
         **segmentation_metrics(confusion, names, tail),
@@ -63,7 +63,7 @@ def main(
     with atomic_path(examples) as folder:
         folder.mkdir()
         for sample in samples[: params.evaluation.examples]:
-            write_label_png(folder / f"{sample.image_id}.png", predict(sample), classes.colors)
+            write_label_png(folder / f"{sample.image_id}.png", predictor.prediction(read_image(sample.image)), classes.colors)
     write_json(metrics, report)
 
 

@@ -1,6 +1,6 @@
 """Confusion matrices."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,20 +29,18 @@ def confusion_matrix(labels: LabelArray, prediction: LabelArray, num_classes: in
     return np.bincount(joint, minlength=num_classes * (num_classes + 1)).reshape(num_classes, num_classes + 1)
 
 
-def measure_samples(
-    samples: Iterable[Sample], catalog: Catalog, label: Callable[[Sample], LabelArray]
-) -> Iterator[NDArray[np.int64]]:
+def measure_samples(samples: Iterable[Sample], catalog: Catalog, labels: Iterable[LabelArray]) -> Iterator[NDArray[np.int64]]:
     """Yield the confusion matrix of every sample.
 
     Args:
         samples: with label files.
         catalog: of the data set.
-        label: gives the (H, W) uint8 labels to be judged: a network's prediction, or a pseudo label.
+        labels: of each sample, (H, W) uint8 labels to be judged: a network's prediction, or a pseudo label.
     """
-    for sample in samples:
+    for sample, judged in zip(samples, labels, strict=True):
         assert sample.labels is not None, "a list to measure on has label files"
         truth = read_labels(sample.labels, catalog, size=sample.size)
-        yield confusion_matrix(truth, label(sample), catalog.num_classes)
+        yield confusion_matrix(truth, judged, catalog.num_classes)
 
 
 def sum_confusions(confusions: Iterable[NDArray[np.int64]], num_classes: int) -> NDArray[np.int64]:

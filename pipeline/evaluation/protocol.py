@@ -19,4 +19,5 @@ def describe_protocol(params: InferenceParams, *, data: str, images: int) -> str
     size = "own size" if params.long_side is None else f"long side {params.long_side}"
     scales = "scale " + ", ".join(format(scale, "g") for scale in params.scales)
     flip = "with flip" if params.flip else "no flip"
-    return f"{images} val images of {data}, {size}, {windows}, {scales}, {flip}"
+    precision = "" if params.precision == "float32" else f", {params.precision}"
+    return f"{images} val images of {data}, {size}, {windows}, {scales}, {flip}{precision}"

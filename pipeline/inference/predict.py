@@ -1,5 +1,7 @@
 """The test protocol: scales, flips and windows, averaged as probabilities."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -8,6 +10,7 @@ from torch.nn import functional
 
 from pipeline.inference.sliding_window import predict_windows
 from pipeline.models.network import SegmentationNetwork
+from pipeline.parallel import map_ordered
 from pipeline.params import InferenceParams
 from pipeline.runtime import autocast
 from pipeline.transforms.color import normalize
@@ -70,8 +73,18 @@ class Predictor:
 
     def prediction(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return (H, W) uint8: the arg max of `probabilities`; the lowest class among ties."""
-        prediction: NDArray[np.uint8] = self.probabilities(image).argmax(axis=0).astype(np.uint8)
-        return prediction
+        return next(self.predictions(lambda _: image, count=1, workers=1))
+
+    def predictions(self, read: Callable[[int], NDArray[np.uint8]], *, count: int, workers: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield the prediction of every image; reading, network and what the caller does overlap.
+
+        Args:
+            read: from 0 .. count - 1 to (H, W, 3) uint8.
+            count: of images.
+            workers: threads that read.
+        """
+        prepared = map_ordered(lambda index: self.prepare(read(index)), range(count), workers=workers)
+        yield from map_ordered(_to_host, (arg_max(self.predict(image)) for image in prepared), workers=1)
 
     def _at_scale(self, image: Tensor) -> Tensor:
         params = self._params
@@ -90,6 +103,21 @@ class Predictor:
         with autocast(self.device, self._params.precision):
             logits = self._network(windows.contiguous(memory_format=torch.channels_last)).logits
         return functional.softmax(logits.float(), dim=1)
+
+
+def arg_max(maps: Tensor) -> Tensor:
+    """Return (H, W) int64: where the largest of (C, H, W) lies, the lowest class among ties.
+
+    torch's own arg max does not say which of several it takes.
+    """
+    count = len(maps)
+    ranks = torch.arange(count, 0, -1, dtype=torch.int16, device=maps.device)[:, None, None]
+    return count - torch.where(maps == maps.amax(dim=0), ranks, 0).amax(dim=0).long()
+
+
+def _to_host(prediction: Tensor) -> NDArray[np.uint8]:
+    labels: NDArray[np.uint8] = prediction.to(torch.uint8).cpu().numpy()
+    return labels
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:

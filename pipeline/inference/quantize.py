@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from pipeline.inference.predict import arg_max
 from pipeline.softmax_store.quantize import PRECISIONS, TIES, QuantizedMap, check_mass, check_range
 
 _TYPES = {"float16": (torch.float16, torch.int16), "float32": (torch.float32, torch.int32)}
@@ -29,12 +30,9 @@ def quantize_tensor(probs: Tensor, *, floor: float, dtype: str) -> QuantizedMap:
         bits = bits.masked_fill(bits < least, 0)
     confidence = bits.amax(dim=0)
     check_mass(int(confidence.amin().item()))
-    # torch's arg max does not say which of several it takes; the lowest class has the largest rank.
-    ranks = torch.arange(num_classes, 0, -1, dtype=torch.int16, device=probs.device)[:, None, None]
-    prediction = num_classes - torch.where(bits == confidence, ranks, 0).amax(dim=0).long()
-    counts = _count(
-        prediction * precision.num_columns + (confidence.long() >> precision.shift), num_classes, precision.num_columns
-    )
+    prediction = arg_max(bits)
+    columns = confidence.long() >> precision.shift
+    counts = _count(prediction * precision.num_columns + columns, num_classes, precision.num_columns)
     values = confidence.view(float_type)
     tied = values.to(torch.float16) == 1
     masks = (tied, tied & (probs.amax(dim=0) >= 1), tied & ((probs > 0).sum(dim=0) == 1))

@@ -96,14 +96,14 @@ def test_samples_are_measured_against_their_label_files(tmp_path: Path) -> None:
     catalog = Catalog("two", NAMES[:2], ((1, 2, 3), (4, 5, 6)), {7: 0, 8: 1, 0: 255})
     Image.fromarray(np.array([[7, 8], [0, 8]], np.uint8)).save(tmp_path / "a.png")
     sample = Sample("a", height=2, width=2, image=tmp_path / "none.png", image_sha256="", labels=tmp_path / "a.png")
-    found = list(measure_samples([sample], catalog, lambda _: np.array([[0, 0], [1, 255]], np.uint8)))
+    found = list(measure_samples([sample], catalog, [np.array([[0, 0], [1, 255]], np.uint8)]))
     assert [confusion.tolist() for confusion in found] == [[[1, 0, 0], [1, 0, 1]]]
 
 
 def inference_params(**changes: object) -> InferenceParams:
     values: dict[str, object] = {
         "long_side": None, "scales": (1.0,), "flip": False, "sliding_window": False, "window_height": 361,
-        "window_width": 713, "stride_ratio": 2 / 3, "batch_size": 4,
+        "window_width": 713, "stride_ratio": 2 / 3, "batch_size": 4, "precision": "float32",
     }  # fmt: skip
     return InferenceParams.model_validate({**values, **changes})
 
@@ -113,7 +113,7 @@ def test_the_protocol_names_every_parameter_that_changes_a_score() -> None:
     assert plain == "64 val images of streets, own size, whole image, scale 1, no flip"
     changes: list[dict[str, object]] = [
         {"long_side": 1024}, {"scales": (0.5, 1.0)}, {"flip": True}, {"sliding_window": True},
-        {"sliding_window": True, "window_height": 1}, {"sliding_window": True, "stride_ratio": 0.5},
+        {"sliding_window": True, "window_height": 1}, {"sliding_window": True, "stride_ratio": 0.5}, {"precision": "bfloat16"},
     ]  # fmt: skip
     lines = [describe_protocol(inference_params(**change), data="streets", images=64) for change in changes]
     assert len({plain, *lines}) == len(changes) + 1
