@@ -1,5 +1,6 @@
 """Stage `sample_labels`: the pseudo labels of every unlabeled image as PNGs (Algorithm 1)."""
 
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -29,29 +30,31 @@ def main(round_key: str, catalog: Path, confidences: Path, selection: Path, pseu
     classes = read_catalog(catalog)
     store = ConfidenceStore(confidences)
     chosen = read_selection(selection)
-    images = range(len(store.image_ids))
+    shards = store.shards
 
-    def drawable(index: int) -> ClassCounts:
+    def drawable(rows: range) -> list[ClassCounts]:
         if store.precision.finer_columns == 1:
-            return count_drawable(store.confidence_counts(index), store.precision.values, chosen)
-        return count_drawable_pixels(store.prediction(index), store.confidence(index), chosen)
+            return [count_drawable(counts, store.precision.values, chosen) for counts in store.counts_of(rows)]
+        return [count_drawable_pixels(prediction, confidence, chosen) for prediction, confidence in store.pixels_of(rows)]
 
-    counted = map_ordered(drawable, images, workers=params.runtime.workers)
+    counted = chain.from_iterable(map_ordered(drawable, shards, workers=params.runtime.workers))
     quotas = draw_quotas(counted, chosen.draws, seed=params.seed, round_key=round_key)
     with atomic_path(pseudo_labels) as folder:
         folder.mkdir()
 
-        def write(index: int) -> ClassCounts:
-            image_id = store.image_ids[index]
-            labels = label_image(
-                store.prediction(index), store.confidence(index), chosen, quotas[index],
-                seed=params.seed, round_key=round_key, image_id=image_id,
-            )  # fmt: skip
-            write_label_png(folder / f"{image_id}.png", labels, classes.colors)
-            return count_classes(labels, classes.num_classes)
+        def write(rows: range) -> list[ClassCounts]:
+            written = []
+            for index, (prediction, confidence) in zip(rows, store.pixels_of(rows), strict=True):
+                image_id = store.image_ids[index]
+                labels = label_image(
+                    prediction, confidence, chosen, quotas[index], seed=params.seed, round_key=round_key, image_id=image_id
+                )
+                write_label_png(folder / f"{image_id}.png", labels, classes.colors)
+                written.append(count_classes(labels, classes.num_classes))
+            return written
 
-        written = map_ordered(write, images, workers=params.runtime.workers)
-        realized = sum_counts(progress(written, total=len(images), unit="image"), classes.num_classes)
+        written = chain.from_iterable(map_ordered(write, shards, workers=params.runtime.workers))
+        realized = sum_counts(progress(written, total=len(store.image_ids), unit="image"), classes.num_classes)
         check_realized(chosen, realized, where=str(confidences))
 
 

@@ -21,7 +21,14 @@ def count_classes(labels: NDArray[np.uint8], num_classes: int) -> NDArray[np.int
     Returns:
         (C,) int64.
     """
-    return np.bincount(labels.ravel(), minlength=256)[:num_classes].astype(np.int64)
+    flat = labels.ravel()
+    # Two pixels at a time take half as long: a 16-bit pattern counts for both of its bytes.
+    even = flat[: len(flat) // 2 * 2]
+    pairs = np.bincount(even.view(np.uint16), minlength=256 * 256).reshape(256, 256)
+    counts: NDArray[np.int64] = pairs.sum(axis=0) + pairs.sum(axis=1)
+    if len(flat) % 2:
+        counts[flat[-1]] += 1
+    return counts[:num_classes]
 
 
 def class_priors(counts: NDArray[np.int64]) -> NDArray[np.float64]:

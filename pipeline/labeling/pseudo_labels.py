@@ -38,7 +38,8 @@ def count_drawable_pixels(
     """
     classes = prediction.ravel()
     qualifies, kept = _compare(classes, confidence, selection)
-    return np.bincount(classes[qualifies & ~kept], minlength=len(selection.class_names))
+    drawable = qualifies if kept is None else qualifies & ~kept
+    return np.bincount(classes[drawable], minlength=len(selection.class_names))
 
 
 def label_image(
@@ -67,11 +68,15 @@ def label_image(
     """
     classes = prediction.ravel()
     qualifies, kept = _compare(classes, confidence, selection)
-    labels = np.where(kept, classes, np.uint8(IGNORE_INDEX))
-    drawable = np.flatnonzero(qualifies & ~kept)
+    labels = np.full(classes.shape, IGNORE_INDEX, np.uint8)
+    if kept is not None:
+        labels[kept] = classes[kept]
+        qualifies &= ~kept
+    drawable = np.flatnonzero(qualifies)
+    drawable_classes = classes[drawable]
     # A stable sort of bytes is a radix sort: one pass groups the candidates by class, each group in ascending position.
-    grouped = drawable[np.argsort(classes[drawable], kind="stable")]
-    ends = np.cumsum(np.bincount(classes[drawable], minlength=len(quota)))
+    grouped = drawable[np.argsort(drawable_classes, kind="stable")]
+    ends = np.cumsum(np.bincount(drawable_classes, minlength=len(quota)))
     for label, end in enumerate(ends.tolist()):
         candidates = grouped[(ends[label - 1] if label else 0) : end]
         chosen = draw_positions(candidates, int(quota[label]), seed=seed, round_key=round_key, image_id=image_id, label=label)
@@ -99,21 +104,20 @@ def check_realized(selection: Selection, realized: NDArray[np.int64], *, where: 
 
 def _compare(
     classes: NDArray[np.uint8], confidence: NDArray[np.floating], selection: Selection
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return (P,) bool: which pixels qualify, and which of them are kept for certain."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """Return (P,) bool: which pixels qualify, and which of them are kept for certain; None where no class keeps any."""
     # Non-negative floats order like their bit patterns, which numpy compares many times faster than float16.
     pattern = np.dtype(f"u{confidence.itemsize}")
     bits = confidence.ravel().view(pattern)
 
     def reaches(thresholds: tuple[float | None, ...]) -> NDArray[np.bool_]:
-        if all(threshold is None for threshold in thresholds):
-            return np.zeros(bits.shape, bool)
         # No confidence reaches the pattern of infinity: that class has no qualifying pixel.
         values = [np.inf if threshold is None else threshold for threshold in thresholds]
-        compared: NDArray[np.bool_] = bits >= np.array(values, confidence.dtype).view(pattern)[classes]
+        compared: NDArray[np.bool_] = bits >= np.take(np.array(values, confidence.dtype).view(pattern), classes)
         return compared
 
-    return reaches(selection.class_thresholds), reaches(selection.keep_thresholds)
+    keeps = any(threshold is not None for threshold in selection.keep_thresholds)
+    return reaches(selection.class_thresholds), reaches(selection.keep_thresholds) if keeps else None
 
 
 def _bins(values: NDArray[np.floating], thresholds: tuple[float | None, ...]) -> list[int]:

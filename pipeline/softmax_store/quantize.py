@@ -34,6 +34,11 @@ class Precision:
         return values
 
     @property
+    def highest(self) -> int:
+        """The bit pattern of 1.0."""
+        return (self.num_columns - 1) << self.shift
+
+    @property
     def finer_columns(self) -> int:
         """How many values share a column: 1 or 65536."""
         return 1 << self.shift

@@ -1,10 +1,11 @@
 """Read a store; a missing, damaged or foreign file is an error, never a silent fill value."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from pipeline.softmax_store.arrays import get_array
@@ -43,6 +44,7 @@ class ConfidenceStore:
         self.path = path
         self.url = read_location(path)
         self._group = self._guard(lambda: open_group(path, self.url, "r"))
+        self._arrays: dict[str, zarr.Array[Any]] = {}
         attributes: dict[str, Any] = dict(self._group.attrs)
         found = (attributes.pop("format", None), attributes.pop("version", None))
         if found != (self.format_name, FORMAT_VERSION):
@@ -54,11 +56,11 @@ class ConfidenceStore:
         self.precision: Precision = self._guard(lambda: PRECISIONS[attributes.pop("dtype")])
         self.attributes = attributes
         arrays = (self.per_class, "confidence_counts")
-        shapes = self._guard(lambda: [get_array(self._group, name).shape[:2] for name in arrays])
+        shapes = self._guard(lambda: [self._array(name).shape[:2] for name in arrays])
         expected = (len(self.image_ids), len(self.class_names))
         if any(shape != expected for shape in shapes):
             raise self._damaged("attributes", f"{expected[0]} image ids and {expected[1]} class names for arrays of {shapes[0]}")
-        self.sizes: NDArray[np.int64] = self._guard(lambda: np.asarray(get_array(self._group, "size")[:])).astype(np.int64)
+        self.sizes: NDArray[np.int64] = self._guard(lambda: np.asarray(self._array("size")[:])).astype(np.int64)
         if len(self.sizes) != len(self.image_ids) or int(self.sizes.min()) < 1:
             raise self._damaged("size", "an image that was never written")
 
@@ -70,7 +72,7 @@ class ConfidenceStore:
     @property
     def shards(self) -> list[range]:
         """Images that lie in one file, for whoever reads or writes whole ones."""
-        shards = get_array(self._group, "prediction").shards
+        shards = self._array("prediction").shards
         per_shard = shards[0] if shards else 1
         count = len(self.image_ids)
         return [range(start, min(start + per_shard, count)) for start in range(0, count, per_shard)]
@@ -82,16 +84,24 @@ class ConfidenceStore:
 
     def confidence_counts(self, index: int) -> NDArray[np.uint32]:
         """Return (C, B) uint32: pixels of image `index` predicted as each class, in each column of confidences."""
-        counts: NDArray[np.uint32] = self._guard(lambda: np.asarray(get_array(self._group, "confidence_counts")[index]))
-        if int(counts.sum(dtype=np.int64)) != int(self.sizes[index].prod()):
-            raise self._damaged("confidence_counts", f"counts of {self.image_ids[index]} that do not add up to its pixels")
+        counts: NDArray[np.uint32] = self.counts_of(range(index, index + 1))[0]
+        return counts
+
+    def counts_of(self, rows: range) -> NDArray[np.uint32]:
+        """Return (K, C, B) uint32: `confidence_counts` of the K images `rows`; whole shards are read fastest."""
+        counts: NDArray[np.uint32] = self._guard(lambda: np.asarray(self._array("confidence_counts")[rows.start : rows.stop]))
+        wrong = counts.sum(axis=(1, 2), dtype=np.int64) != self.sizes[rows.start : rows.stop].prod(axis=1)
+        if wrong.any():
+            image_id = self.image_ids[rows[int(wrong.argmax())]]
+            raise self._damaged("confidence_counts", f"counts of {image_id} that do not add up to its pixels")
         return counts
 
     def total_counts(self) -> NDArray[np.int64]:
         """Return (C, B) int64: `confidence_counts` added up over all images; memory does not grow with their number."""
         total = np.zeros((self.num_classes, self.precision.num_columns), np.int64)
-        for index in range(len(self.image_ids)):
-            total += self.confidence_counts(index)
+        for rows in self.shards:
+            for counts in self.counts_of(rows):
+                total += counts
         return total
 
     def finer_counts(self, index: int, columns: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
@@ -114,21 +124,46 @@ class ConfidenceStore:
 
     def prediction(self, index: int) -> NDArray[np.uint8]:
         """Return (H, W) uint8, train ids: the arg max of image `index`."""
-        prediction: NDArray[np.uint8] = self._crop("prediction", index)
-        if int(prediction.max()) >= self.num_classes:
-            raise self._damaged("prediction", f"pixels of {self.image_ids[index]} without a class")
-        return prediction
+        return self._predictions(range(index, index + 1))[0]
 
     def confidence(self, index: int) -> NDArray[np.floating[Any]]:
         """Return (H, W) in [0, 1], of the store's precision: the largest probability of each pixel of image `index`."""
-        confidence: NDArray[np.floating[Any]] = self._crop("confidence", index)
-        if np.isnan(confidence).any():
-            raise self._damaged("confidence", f"pixels of {self.image_ids[index]} without a value")
-        return confidence
+        return self._confidences(range(index, index + 1))[0]
 
-    def _crop(self, name: str, index: int) -> NDArray[Any]:
-        height, width = self.size(index)
-        return self._guard(lambda: np.asarray(get_array(self._group, name)[index, ..., :height, :width]))
+    def pixels_of(self, rows: range) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.floating[Any]]]]:
+        """Yield prediction and confidence of the images `rows`; whole shards are read fastest."""
+        yield from zip(self._predictions(rows), self._confidences(rows), strict=True)
+
+    def _predictions(self, rows: range) -> list[NDArray[np.uint8]]:
+        predictions = self._crops("prediction", rows)
+        for index, prediction in zip(rows, predictions, strict=True):
+            if int(prediction.max()) >= self.num_classes:
+                raise self._damaged("prediction", f"pixels of {self.image_ids[index]} without a class")
+        return predictions
+
+    def _confidences(self, rows: range) -> list[NDArray[np.floating[Any]]]:
+        confidences = self._crops("confidence", rows)
+        for index, confidence in zip(rows, confidences, strict=True):
+            self._check_values("confidence", index, confidence)
+        return confidences
+
+    def _check_values(self, name: str, index: int, values: NDArray[np.floating[Any]]) -> None:
+        # Bit patterns compare many times faster than float16, and that of NaN, the fill value, is larger than that of 1.
+        if int(values.view(self.precision.bits).max()) > self.precision.highest:
+            raise self._damaged(name, f"pixels of {self.image_ids[index]} without a value")
+
+    def _array(self, name: str) -> "zarr.Array[Any]":
+        # A group reads an array's description from disk each time it is asked for it.
+        if name not in self._arrays:
+            self._arrays[name] = get_array(self._group, name)
+        return self._arrays[name]
+
+    def _crops(self, name: str, rows: range) -> list[NDArray[Any]]:
+        """Return an array's images at their own sizes, each in memory of its own."""
+        height, width = self.sizes[rows.start : rows.stop].max(axis=0).tolist()
+        shard = self._guard(lambda: np.asarray(self._array(name)[rows.start : rows.stop, ..., :height, :width]))
+        sizes = (self.size(index) for index in rows)
+        return [np.ascontiguousarray(image[..., :height, :width]) for image, (height, width) in zip(shard, sizes, strict=True)]
 
     def _guard(self, read: Callable[[], Value]) -> Value:
         try:
@@ -156,7 +191,7 @@ class SoftmaxStore(ConfidenceStore):
 
     def total_ties(self) -> NDArray[np.int64]:
         """Return (C, 3) int64: pixels of all images at the largest confidence, see `count_ties`."""
-        ties: NDArray[np.int64] = self._guard(lambda: np.asarray(get_array(self._group, "ties")[:])).astype(np.int64)
+        ties: NDArray[np.int64] = self._guard(lambda: np.asarray(self._array("ties")[:])).astype(np.int64)
         if int(ties.min()) < 0:
             raise self._damaged("ties", "an image that was never written")
         total: NDArray[np.int64] = ties.sum(axis=0)
@@ -164,7 +199,6 @@ class SoftmaxStore(ConfidenceStore):
 
     def softmax(self, index: int) -> NDArray[np.floating[Any]]:
         """Return (C, H, W) in [0, 1]: stored probabilities of image `index`; they sum to 1 up to rounding and floor."""
-        softmax: NDArray[np.floating[Any]] = self._crop("softmax", index)
-        if np.isnan(softmax).any():
-            raise self._damaged("softmax", f"pixels of {self.image_ids[index]} without a value")
+        softmax: NDArray[np.floating[Any]] = self._crops("softmax", range(index, index + 1))[0]
+        self._check_values("softmax", index, softmax)
         return softmax

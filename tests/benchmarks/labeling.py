@@ -80,13 +80,12 @@ def read_and_encode(work: Path, workers: int) -> Callable[[], None]:
     colors = [(index, index, index) for index in range(store.num_classes)]
     labels = [np.asarray(Image.open(work / "pseudo_labels" / f"{image_id}.png")) for image_id in store.image_ids]
 
-    def one(index: int) -> None:
-        store.prediction(index)
-        store.confidence(index)
-        write_label_png(out / f"{store.image_ids[index]}.png", labels[index], colors)
+    def one(rows: range) -> None:
+        for index, _ in zip(rows, store.pixels_of(rows), strict=True):
+            write_label_png(out / f"{store.image_ids[index]}.png", labels[index], colors)
 
     def both() -> None:
-        for _ in map_ordered(one, range(len(store.image_ids)), workers=workers):
+        for _ in map_ordered(one, store.shards, workers=workers):
             pass
 
     return both
