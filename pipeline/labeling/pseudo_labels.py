@@ -75,8 +75,9 @@ def label_image(
     drawable = np.flatnonzero(qualifies)
     drawable_classes = classes[drawable]
     # A stable sort of bytes is a radix sort: one pass groups the candidates by class, each group in ascending position.
-    grouped = drawable[np.argsort(drawable_classes, kind="stable")]
-    ends = np.cumsum(np.bincount(drawable_classes, minlength=len(quota)))
+    order = np.argsort(drawable_classes, kind="stable")
+    grouped = drawable[order]
+    ends = np.searchsorted(drawable_classes[order], np.arange(len(quota), dtype=np.uint8), side="right")
     for label, end in enumerate(ends.tolist()):
         candidates = grouped[(ends[label - 1] if label else 0) : end]
         chosen = draw_positions(candidates, int(quota[label]), seed=seed, round_key=round_key, image_id=image_id, label=label)
