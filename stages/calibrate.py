@@ -57,7 +57,9 @@ def main(
     from pipeline.runtime import prepare_device
 
     fit = params.calibration_fit
-    predictor = Predictor(read_model(teacher).network, params.inference, prepare_device(params.runtime))
+    predictor = Predictor(
+        read_model(teacher).network, params.inference, prepare_device(params.runtime), compiled=params.runtime.compile
+    )
 
     def maps(samples: Sequence[Sample], classes: Catalog) -> Iterator[LabeledMap]:
         for sample in progress(samples, total=len(samples), unit="labeled image"):

@@ -44,7 +44,9 @@ def main(
     class_priors = read_priors(priors, names)
     tail = tail_classes(names, read_labeled_shares(priors, names), params.evaluation)
     samples = read_samples(val, labels=True)
-    predictor = Predictor(read_model(model).network, params.inference, prepare_device(params.runtime))
+    predictor = Predictor(
+        read_model(model).network, params.inference, prepare_device(params.runtime), compiled=params.runtime.compile
+    )
 
     predictions = predictor.predictions(
         lambda index: read_image(samples[index].image), count=len(samples), workers=params.runtime.workers

@@ -52,7 +52,7 @@ def main(teacher: Path, unlabeled: Path, softmax: Path, *, fresh: bool) -> None:
                 process=world.rank,
                 url=base and f"{base.rstrip('/')}/{scratch.folder.name}/softmax.zarr",
             )
-        predictor = Predictor(checkpoint.network, params.inference, world.device)
+        predictor = Predictor(checkpoint.network, params.inference, world.device, compiled=params.runtime.compile)
         pending = [index for index in range(len(writer.shards)) if index not in writer.done][world.rank :: world.size]
         done = fill_store(
             writer, predictor, lambda row: read_image(samples[row].image), shards=pending, workers=params.runtime.workers

@@ -28,7 +28,7 @@ def main(model: Path, images: Path, out: Path, *, overlays: bool, name: str) -> 
     params = load_params()
     checkpoint = read_model(model)
     jobs = plan_jobs(images, out, name=name, class_names=checkpoint.class_names, overlays=overlays)
-    predictor = Predictor(checkpoint.network, params.inference, prepare_device(params.runtime))
+    predictor = Predictor(checkpoint.network, params.inference, prepare_device(params.runtime), compiled=params.runtime.compile)
     for job in progress(jobs, total=len(jobs), unit="image"):
         image = read_image(job.image)
         job.write(image, predictor.prediction(image), checkpoint.colors)

@@ -23,9 +23,13 @@ class Predictor:
         device: where the network is.
     """
 
-    def __init__(self, network: SegmentationNetwork, params: InferenceParams, device: torch.device) -> None:
+    def __init__(
+        self, network: SegmentationNetwork, params: InferenceParams, device: torch.device, *, compiled: bool = False
+    ) -> None:
         """Move the network to the device; channels-last is the faster memory format for its convolutions."""
         self._network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        if compiled:
+            self._network.compile()
         self._params = params
         self.device = device
 

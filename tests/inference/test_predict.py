@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pipeline.inference.predict import Predictor
+from pipeline.inference.predict import Predictor, arg_max
 from pipeline.inference.sliding_window import predict_windows, window_starts
 from pipeline.models.build import build_network
 from pipeline.params import InferenceParams, read_params
@@ -103,3 +103,26 @@ def test_a_shorter_type_predicts_nearly_the_same_and_its_probabilities_are_float
     np.testing.assert_allclose(rounded.sum(axis=0), 1, atol=1e-5)
     np.testing.assert_allclose(rounded, whole, atol=0.02)
     assert (rounded != whole).any()
+
+
+def test_a_compiled_network_predicts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The compiler takes half a minute; that it is called, and that what it leaves is used, is seen without it.
+    compiled: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", compiled.append)
+    plain = predictor()
+    again = Predictor(plain._network, BASE, CPU, compiled=True)
+    assert compiled == [plain._network]
+    np.testing.assert_array_equal(again.probabilities(image(32, 48)), plain.probabilities(image(32, 48)))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_many_predictions_come_in_order_and_equal_one_by_one(workers: int) -> None:
+    model = predictor()
+    pictures = [image(16 + 8 * index, 24) for index in range(5)]
+    found = list(model.predictions(pictures.__getitem__, count=5, workers=workers))
+    assert all(np.array_equal(one, model.prediction(picture)) for one, picture in zip(found, pictures, strict=True))
+
+
+def test_the_lowest_class_wins_a_tie() -> None:
+    maps = torch.tensor([[0.2, 0.5, 0.1], [0.4, 0.5, 0.1], [0.4, 0.0, 0.8]]).reshape(3, 1, 3)
+    assert arg_max(maps).tolist() == [[1, 0, 2]]

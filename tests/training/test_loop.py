@@ -140,3 +140,21 @@ def test_the_losses_of_both_parts_add_up_with_equal_weight(tmp_path: Path) -> No
     before, once = step(1, tmp_path / "one")
     _, twice = step(2, tmp_path / "two")
     torch.testing.assert_close(twice - before, 2 * (once - before), rtol=1e-4, atol=1e-6)
+
+
+def test_shorter_types_train_nearly_the_same_and_keep_weights_in_float32(tmp_path: Path) -> None:
+    whole, curve = run(tmp_path / "whole", steps=4)
+    rounded, rounded_curve = run(tmp_path / "rounded", steps=4, params=TRAINING.model_copy(update={"precision": "bfloat16"}))
+    assert all(parameter.dtype == torch.float32 for parameter in rounded.parameters())
+    assert rounded_curve[0].loss_labeled == pytest.approx(curve[0].loss_labeled, rel=0.05)
+    assert not torch.equal(classifier(whole), classifier(rounded))
+
+
+def test_a_compiled_network_is_the_one_that_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", compiled.append)
+    trained = network()
+    course = Course(steps=2, seed=3, round_key="1")
+    world = alone(torch.device("cpu"))
+    list(train(trained, batches(1, 2), course, TRAINING, folder=tmp_path, world=world, curve=[], compiled=True))
+    assert compiled == [trained]
