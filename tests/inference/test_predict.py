@@ -108,7 +108,7 @@ def test_a_shorter_type_predicts_nearly_the_same_and_its_probabilities_are_float
 def test_a_compiled_network_predicts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     # The compiler takes half a minute; that it is called, and that what it leaves is used, is seen without it.
     compiled: list[torch.nn.Module] = []
-    monkeypatch.setattr(torch.nn.Module, "compile", compiled.append)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(module))  # noqa: PLW0108 - it is bound
     plain = predictor()
     again = Predictor(plain._network, BASE, CPU, compiled=True)
     assert compiled == [plain._network]

@@ -152,7 +152,7 @@ def test_shorter_types_train_nearly_the_same_and_keep_weights_in_float32(tmp_pat
 
 def test_a_compiled_network_is_the_one_that_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[torch.nn.Module] = []
-    monkeypatch.setattr(torch.nn.Module, "compile", compiled.append)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(module))  # noqa: PLW0108 - it is bound
     trained = network()
     course = Course(steps=2, seed=3, round_key="1")
     world = alone(torch.device("cpu"))
