@@ -18,11 +18,11 @@ from pipeline.softmax_store.writer import SoftmaxStoreWriter
 def fill_store(
     writer: SoftmaxStoreWriter, predictor: Predictor, read: Callable[[int], NDArray[np.uint8]], *, shards: list[int], workers: int
 ) -> Iterator[int]:
-    """Predict the images of some shards and write them; yield the shards as they are finished.
+    """Predict the images of some shards and write them; yield the shards as they are finished, in their order.
 
     The network runs in the caller's thread, one image after another; all else runs in others: `workers` read ahead, as many
-    quantize behind, one compresses and writes. On a GPU, what is stored is computed there. At most 4 images per worker and
-    two shards are in memory.
+    quantize behind, half as many compress and write. On a GPU, what is stored is computed there. At most 4 images per worker
+    and two shards per writer are in memory.
 
     Args:
         writer: of the store.
@@ -44,7 +44,7 @@ def fill_store(
         writer.write_shard(*item)
         return item[0]
 
-    yield from map_ordered(write, filled, workers=1)
+    yield from map_ordered(write, filled, workers=max(workers // 2, 1))
 
 
 def _mark(probs: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:

@@ -10,6 +10,9 @@ from zarr.codecs import ZstdCodec
 
 from pipeline.softmax_store.quantize import PRECISIONS, QuantizedMap
 
+# No chunk is ever empty, and looking for empty ones costs as much as compressing.
+zarr.config.set({"array.write_empty_chunks": True})
+
 CONFIDENCE_ARRAYS = ("prediction", "confidence", "confidence_counts", "size")
 """What labeling reads: no array of them grows with the number of classes but the counts, which compress to almost nothing."""
 
@@ -48,9 +51,11 @@ def write_rows(group: zarr.Group, rows: range, maps: Mapping[str, Sequence[NDArr
     """
     for name, images in maps.items():
         array = get_array(group, name)
-        shard = np.full((len(rows), *array.shape[1:]), array.fill_value, array.dtype)
-        for offset, image in enumerate(images):
-            shard[offset, ..., : image.shape[-2], : image.shape[-1]] = image
+        shard = np.empty((len(rows), *array.shape[1:]), array.dtype)
+        for place, image in zip(shard, images, strict=True):
+            if place.shape != image.shape:
+                place[...] = array.fill_value
+            place[..., : image.shape[-2], : image.shape[-1]] = image
         array[rows.start : rows.stop] = shard
 
 

@@ -93,7 +93,7 @@ def quantize(probs: NDArray[np.float32], *, floor: float, dtype: str = "float16"
     precision = PRECISIONS[dtype]
     num_classes, height, width = probs.shape
     check_range(float(probs.min()), float(probs.max()))
-    softmax = (probs if dtype == "float16" else np.minimum(probs, np.float32(1.0))).astype(dtype)
+    softmax = to_float16(probs) if dtype == "float16" else np.minimum(probs, np.float32(1.0))
     # Non-negative values order like their bit patterns, and numpy's uint16 maximum is many times faster than that of float16.
     bits: NDArray[np.unsignedinteger[Any]] = softmax.view(precision.bits)
     bits &= bits.dtype.type(np.iinfo(bits.dtype).max >> 1)  # -0.0 is 0.0
@@ -106,6 +106,23 @@ def quantize(probs: NDArray[np.float32], *, floor: float, dtype: str = "float16"
     values = confidence.view(dtype)
     counts = count_confidences(prediction, values, num_classes, dtype=dtype)
     return QuantizedMap(softmax, prediction, values, counts, count_ties(probs, prediction, values))
+
+
+def to_float16(probs: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Round (C, ...) float32 in [0, 1 + 1e-5] to float16: equal to `probs.astype(np.float16)`, up to 30 times as fast.
+
+    numpy raises the processor's underflow flag for every value below 2**-14, and most of a softmax map's values are.
+    """
+    rounded = np.empty(probs.shape, np.uint16)
+    for target, plane in zip(rounded, probs, strict=True):
+        bits = plane.view(np.uint32)
+        # Round to nearest, ties to even: 23 bits of fraction become 10, and the exponent's bias 15 instead of 127.
+        normal = (bits + np.uint32(0x0FFF) + ((bits >> np.uint32(13)) & np.uint32(1))) >> np.uint32(13)
+        target[...] = normal - np.uint32((127 - 15) << 10)
+        # The others are multiples of 2**-24; numpy rounds to even, too.
+        tiny = plane < np.float32(2.0**-14)
+        np.copyto(target, np.rint(plane * np.float32(2.0**24)).astype(np.uint16), where=tiny)
+    return rounded.view(np.float16)
 
 
 def check_range(lowest: float, highest: float) -> None:

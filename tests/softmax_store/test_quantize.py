@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.softmax_store.quantize import quantize
+from pipeline.softmax_store.quantize import quantize, to_float16
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.softmax_store.cases import open_writer, street_probs, write_maps
@@ -121,3 +121,15 @@ def test_ties_are_counted_on_every_scale() -> None:
     probs = np.array(pixels, np.float32).T.reshape(3, 2, 3)
     for dtype in ("float16", "float32"):
         assert quantize(probs, floor=0.0, dtype=dtype).ties.tolist() == [[4, 2, 1], [1, 1, 0], [0, 0, 0]]
+
+
+def test_rounding_is_that_of_numpy_for_every_kind_of_value() -> None:
+    halves = np.arange(0x3C01, dtype=np.uint16).view(np.float16).astype(np.float64)
+    between = (halves[1:] + halves[:-1]) / 2
+    others = [2**-25, 2**-26, 1e-38, 1e-45, -0.0, 1.00001]
+    values = np.concatenate([halves, between, np.nextafter(between, 0), np.nextafter(between, 1), others])
+    random = np.random.default_rng(0).random(9999) ** 9
+    probs = np.concatenate([values, random]).astype(np.float32)
+    with np.errstate(under="ignore"):
+        expected = probs.astype(np.float16)
+    np.testing.assert_array_equal(to_float16(probs[None])[0].view(np.uint16), np.abs(expected).view(np.uint16))
