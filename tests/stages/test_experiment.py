@@ -62,7 +62,7 @@ def test_git_tracks_the_metrics_and_no_artifact(experiment: Path) -> None:
     tracked = [
         name
         for name in git(experiment, "ls-files", "data").split()
-        if not name.startswith(("data/raw", "data/lists", "data/settings"))
+        if not name.startswith(("data/raw", "data/lists", "data/settings", "data/tables"))
     ]
     assert tracked == [
         "data/.gitignore",
