@@ -10,20 +10,9 @@ from pathlib import Path
 from pipeline.comparison.rows import COMPARED, MEASURES, Comparison, Row, Spread
 from pipeline.comparison.significance import LEVEL, Difference
 
-_TITLES = {
-    "mean_iou": "mIoU",
-    "tail_mean_iou": "tail mIoU",
-    "realized_ratio": "labeled pixels",
-    "kl": "KL",
-    "smoothed_kl": "KL, smoothed",
-    "pseudo_label_accuracy": "of them right",
-}
-
-_NATS = ("kl", "smoothed_kl")
-
 
 def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Spell a table for people: percent with standard deviations over seeds, KL in nats, differences with their intervals.
+    """Spell a table for people: percent with deviations over seeds, differences of mIoU with their intervals, KL in nats.
 
     Differences whose interval leaves out 0 end with a star. Rows that differ in nothing but the run are one: the first teacher of
     all runs, and the first round of an iterated run.
@@ -31,8 +20,9 @@ def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     Returns:
         The head and the rows, all of the same length.
     """
-    controls = [f"mIoU over `{comparison.controls[0]}`, {LEVEL:.0%} interval"] if comparison.controls else []
-    head = ["run", "round", "seeds", *_TITLES.values(), f"mIoU over round 0, {LEVEL:.0%} interval", *controls]
+    controls = comparison.controls[:1]
+    differences = [f"over {other}, {LEVEL:.0%} interval" for other in (*(f"`{one}`" for one in controls), "round 0")]
+    head = ["run", "round", "seeds", "mIoU", *differences, "tail mIoU", "labeled pixels", "of them right", "KL (smoothed)"]
     runs = {row.run for row in comparison.rows}
     same: dict[str, list[Row]] = {}
     for row in comparison.rows:
@@ -42,9 +32,11 @@ def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         row = rows[0]
         sharing = [other.run for other in rows]
         cells = ["all" if len(sharing) == len(runs) > 1 else ", ".join(sharing), row.round_key, str(len(row.seeds))]
-        cells += [_spread(name, row.spreads[name]) for name in MEASURES]
+        cells += [_percent(row.spreads["mean_iou"])]
+        cells += [_difference(row.margins["mean_iou"])] if controls else []
         cells += [_difference(row.gains["mean_iou"])]
-        cells += [_difference(row.margins["mean_iou"])] if comparison.controls else []
+        cells += [_percent(row.spreads[name]) for name in ("tail_mean_iou", "realized_ratio", "pseudo_label_accuracy")]
+        cells += [_nats(row.spreads["kl"], row.spreads["smoothed_kl"])]
         lines.append(cells)
     return head, lines
 
@@ -115,15 +107,19 @@ def read_comparison(path: Path) -> Comparison:
     return comparison
 
 
-def _spread(name: str, spread: Spread | None) -> str:
+def _percent(spread: Spread | None) -> str:
     if spread is None:
         return ""
-    if math.isinf(spread.mean):
-        return "infinite"
-    if name in _NATS:
-        return f"{spread.mean:.3g}" + ("" if spread.sd is None else f" ± {spread.sd:.1g}")
     deviation = "" if spread.sd is None else f" ± {100 * spread.sd:.1f}"
     return f"{100 * spread.mean:.1f}{deviation}"
+
+
+def _nats(spread: Spread | None, smoothed: Spread | None) -> str:
+    if spread is None or smoothed is None:
+        return ""
+    if math.isinf(spread.mean):
+        return f"infinite ({_nats(smoothed, smoothed)})"
+    return f"{spread.mean:.2g}" + ("" if spread.sd is None else f" ± {spread.sd:.1g}")
 
 
 def _difference(difference: Difference | None) -> str:

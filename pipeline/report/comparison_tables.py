@@ -6,8 +6,9 @@ from pipeline.comparison.formats import read_comparison, to_cells
 from pipeline.report.tables import Cell, Row, Table
 
 _CAPTION = (
-    "Percent with standard deviations over seeds, KL in nats; differences in percentage points of mIoU, paired by seed."
-    " A star: the interval leaves out 0. Each interval is for its row alone: among twenty rows, one star is expected by chance."
+    "Percent with standard deviations over seeds; differences in percentage points of mIoU, paired by seed; KL in nats, and where a"
+    " class has no pseudo label also with a tiny share for it. A star: the interval leaves out 0. Each interval is for its row alone:"
+    " among twenty rows, one star is expected by chance."
 )
 
 
@@ -28,8 +29,8 @@ def comparison_tables(folder: Path, data_set: str) -> list[tuple[str, str, Table
             continue
         head, lines = to_cells(comparison)
         rows = tuple(
-            Row(tuple(map(Cell, cells)), rule=before is not None and before != cells[0])
-            for before, cells in zip([None, *(cells[0] for cells in lines)], lines, strict=False)
+            Row(tuple(map(Cell, cells)), rule=before not in {None, cells[1]})
+            for before, cells in zip([None, *(cells[1] for cells in lines)], lines, strict=False)
         )
-        tables.append((comparison.name, comparison.title, Table(_CAPTION, tuple(head), rows)))
+        tables.append((comparison.name, comparison.title, Table(_CAPTION, tuple(name.replace("`", "") for name in head), rows)))
     return tables
