@@ -6,9 +6,9 @@ from pipeline.comparison.formats import read_comparison, to_cells
 from pipeline.report.tables import Cell, Row, Table
 
 _CAPTION = (
-    "Percent with standard deviations over seeds; differences in percentage points of mIoU, paired by seed; KL in nats, and where a"
-    " class has no pseudo label also with a tiny share for it. A star: the interval leaves out 0. Each interval is for its row alone:"
-    " among twenty rows, one star is expected by chance."
+    "Percent with standard deviations over seeds; differences in percentage points of mIoU, paired by seed; KL in nats, and where"
+    " a class has no pseudo label also with a tiny share for it. A star: the interval leaves out 0. Each interval is for its row"
+    " alone: among twenty rows, one star is expected by chance."
 )
 
 
