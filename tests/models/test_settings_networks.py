@@ -29,7 +29,7 @@ def test_the_network_of_a_setting_trains_and_predicts(name: str, tmp_path: Path)
     params = Params.model_validate(merge(read_yaml(ROOT / "params.yaml"), read_setting(ROOT / "data/settings", name).params))
     assert params.inference.sliding_window
     assert params.inference.window_height == params.inference.window_width == params.augmentation.crop_height
-    train_and_predict(params, side=params.augmentation.crop_height, folder=tmp_path)
+    train_and_predict(params, side=min(params.augmentation.crop_height, 361), folder=tmp_path)
 
 
 def train_and_predict(params: Params, *, side: int, folder: Path) -> None:

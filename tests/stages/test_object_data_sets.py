@@ -1,4 +1,4 @@
-"""VOC with SBD, ScanNet and a folder of one's own from their layouts to the metrics of round 2."""
+"""VOC with SBD, ScanNet and a folder of one's own from their layouts to the metrics of a round."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Cityscapes, GTA5 and CamVid from their own layouts to the metrics of round 2."""
+"""Cityscapes, GTA5 and CamVid from their own layouts to the metrics of a round."""
 
 import json
 from pathlib import Path
