@@ -19,7 +19,7 @@ from tests.benchmarks.training import feeding, training
 BENCHMARKS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "labeling": lambda folder: labeling(folder, 20),
     "inference": lambda folder: inference(folder, 4, 256, 512, network="resnet50"),
-    "training": lambda folder: training(folder, 100, network="small"),
+    "training": lambda folder: training(folder, 300, network="small"),
     "pictures": lambda folder: pictures(folder, 8),
     "feeding": lambda folder: feeding(folder, 24),
     "overhead": overhead,

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from pipeline.datasets.samples import Sample
 from pipeline.models.build import build_network
 from pipeline.params import Params
 from pipeline.runtime import prepare_device
-from pipeline.training.batches import Crops, load_batches
+from pipeline.training.batches import Batch, Crops, load_batches
 from pipeline.training.curve import Row as CurveRow
 from pipeline.training.decoded import DecodedImages
 from pipeline.training.loop import Course, build_optimizer, train, train_step
@@ -36,8 +37,10 @@ def training(folder: Path, steps: int, *, network: str) -> Iterator[Row]:
     what = f"{steps} steps of {batch} crops of {crop}"
     source = write_images(folder / "images", 64, 256, 512)
     bare = measure(bare_steps, network, steps, repeat=2)
-    loop = measure(loop_steps, network, source, steps, repeat=2)
-    yield Row(f"training loop: {network}", what, loop, "bare steps", bare)
+    loop = measure(loop_steps, network, None, steps, repeat=2)
+    fed = measure(loop_steps, network, source, steps, repeat=2)
+    yield Row(f"training loop, batches at hand: {network}", what, loop, "bare steps", bare)
+    yield Row(f"training loop, batches read and augmented beside it: {network}", what, fed, "bare steps", bare)
 
 
 def feeding(folder: Path, count: int) -> Iterator[Row]:
@@ -77,6 +80,13 @@ def sets(source: Path, params: Params) -> list[TrainingSet]:
     return [TrainingSet(name, samples, size, CATALOG) for name, size in sizes.items()]
 
 
+def make_batch(params: Params) -> Batch:
+    """Return one batch of random crops."""
+    size = (params.augmentation.crop_height, params.augmentation.crop_width)
+    counts = (params.student.labeled_batch_size, params.student.unlabeled_batch_size)
+    return [(torch.randn(count, 3, *size), torch.randint(0, 19, (count, *size))) for count in counts]
+
+
 def bare_steps(network: str, steps: int) -> Callable[[], None]:
     """Forward, backward and update on one batch that is there already."""
     params = settings(network)
@@ -84,11 +94,7 @@ def bare_steps(network: str, steps: int) -> Callable[[], None]:
     torch.manual_seed(0)
     trained = build_network(params.model, len(NAMES)).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = build_optimizer(trained, params.training)
-    size = (params.augmentation.crop_height, params.augmentation.crop_width)
-    batch = [
-        (torch.randn(count, 3, *size), torch.randint(0, 19, (count, *size)))
-        for count in (params.student.labeled_batch_size, params.student.unlabeled_batch_size)
-    ]
+    batch = make_batch(params)
 
     def work() -> None:
         for _ in range(steps):
@@ -99,23 +105,27 @@ def bare_steps(network: str, steps: int) -> Callable[[], None]:
     return work
 
 
-def loop_steps(network: str, source: Path, steps: int) -> Callable[[], None]:
-    """The same through the loop of the stages."""
+def loop_steps(network: str, source: Path | None, steps: int) -> Callable[[], None]:
+    """The same through the loop of the stages and its resume points; on batches of `source`, or on one that is there."""
     params = settings(network)
     world = alone(prepare_device(params.runtime))
     torch.manual_seed(0)
     trained = build_network(params.model, len(NAMES))
-    both = sets(source, params)
     curve: list[CurveRow] = []
+    batch = make_batch(params)
+
+    def batches(first: int) -> Iterator[Batch]:
+        if source is None:
+            return repeat(batch, steps - first)
+        both = sets(source, params)
+        crops = Crops(both, params.augmentation, scales=(0.5, 2.0), seed=0, round_key="1", cache_bytes=2**30)
+        return load_batches(crops, both, first_step=first, steps=steps, workers=params.runtime.loader_workers, world=world)
 
     def work() -> None:
-        crops = Crops(both, params.augmentation, scales=(0.5, 2.0), seed=0, round_key="1", cache_bytes=2**30)
         with tempfile.TemporaryDirectory() as folder:
             for _ in train(
                 trained,
-                lambda first: load_batches(
-                    crops, both, first_step=first, steps=steps, workers=params.runtime.loader_workers, world=world
-                ),
+                batches,
                 Course(steps=steps, seed=0, round_key="1"),
                 params.training,
                 folder=Path(folder),
