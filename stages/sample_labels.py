@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.datasets.catalog import read_catalog
-from pipeline.datasets.class_frequencies import ClassCounts, count_classes, sum_counts
+from pipeline.datasets.class_frequencies import ClassCounts, sum_counts
 from pipeline.datasets.images import write_label_png
 from pipeline.files import atomic_path
 from pipeline.labeling.pseudo_labels import check_realized, count_drawable, count_drawable_pixels, label_image
@@ -37,7 +37,7 @@ def main(round_key: str, catalog: Path, confidences: Path, selection: Path, pseu
             return [count_drawable(counts, store.precision.values, chosen) for counts in store.counts_of(rows)]
         return [count_drawable_pixels(prediction, confidence, chosen) for prediction, confidence in store.pixels_of(rows)]
 
-    counted = chain.from_iterable(map_ordered(drawable, shards, workers=params.runtime.workers))
+    counted = list(chain.from_iterable(map_ordered(drawable, shards, workers=params.runtime.workers)))
     quotas = draw_quotas(counted, chosen.draws, seed=params.seed, round_key=round_key)
     with atomic_path(pseudo_labels) as folder:
         folder.mkdir()
@@ -46,11 +46,12 @@ def main(round_key: str, catalog: Path, confidences: Path, selection: Path, pseu
             written = []
             for index, (prediction, confidence) in zip(rows, store.pixels_of(rows), strict=True):
                 image_id = store.image_ids[index]
-                labels = label_image(
-                    prediction, confidence, chosen, quotas[index], seed=params.seed, round_key=round_key, image_id=image_id
-                )
+                labels, given = label_image(
+                    prediction, confidence, chosen, counted[index], quotas[index],
+                    seed=params.seed, round_key=round_key, image_id=image_id,
+                )  # fmt: skip
                 write_label_png(folder / f"{image_id}.png", labels, classes.colors)
-                written.append(count_classes(labels, classes.num_classes))
+                written.append(given)
             return written
 
         written = chain.from_iterable(map_ordered(write, shards, workers=params.runtime.workers))

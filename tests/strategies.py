@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 CONFIDENCES = (0.5, 0.625, 0.7998046875, 0.96, 0.9604492188, 0.99951171875, 1.0)
 """A handful of values, most of them float16 ones, so that many pixels tie; .96 is rounded when it is stored."""
 
+NUM_VALUES = 0x3C00 + 1
+"""Float16 values in [0, 1]: the bit patterns 0x0000 (0.0) to 0x3C00 (1.0), in the order of their values."""
+
+FLOAT16_VALUES = np.arange(NUM_VALUES, dtype=np.uint16).view(np.float16)
+"""(15361,) ascending. The columns of any float16 counts are the last of these."""
+
 
 @dataclass(frozen=True)
 class Maps:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from pipeline.inference.predict import arg_max
-from pipeline.softmax_store.quantize import PRECISIONS, TIES, QuantizedMap, check_mass, check_range
+from pipeline.softmax_store.quantize import TIES, QuantizedMap, check_mass, check_range, precision_of
 
 _TYPES = {"float16": (torch.float16, torch.int16), "float32": (torch.float32, torch.int32)}
 
@@ -15,23 +15,23 @@ def quantize_tensor(probs: Tensor, *, floor: float, dtype: str) -> QuantizedMap:
     Args:
         probs: (C, H, W) float32, each pixel sums to 1, on any device.
         floor: probabilities below it become 0.
-        dtype: a key of `PRECISIONS`.
+        dtype: `float16` or `float32`.
 
     Raises:
-        ValueError: a value is not finite or outside [0, 1], or a pixel has no probability at all.
+        ValueError: a value is not finite or outside [0, 1], or those of a pixel do not sum to 1.
     """
-    precision = PRECISIONS[dtype]
-    float_type, int_type = _TYPES[dtype]
     num_classes = len(probs)
+    precision = precision_of(dtype, num_classes)
+    float_type, int_type = _TYPES[dtype]
     check_range(probs.amin().item(), probs.amax().item())
     bits = probs.clamp(max=1.0).to(float_type).view(int_type) & torch.iinfo(int_type).max
     if floor > 0:
         least = torch.tensor(floor, dtype=float_type).view(int_type).item()
         bits = bits.masked_fill(bits < least, 0)
     confidence = bits.amax(dim=0)
-    check_mass(int(confidence.amin().item()))
+    check_mass(int(confidence.amin().item()), precision)
     prediction = arg_max(bits)
-    columns = confidence.long() >> precision.shift
+    columns = (confidence.long() >> precision.shift) - precision.lowest
     counts = _count(prediction * precision.num_columns + columns, num_classes, precision.num_columns)
     values = confidence.view(float_type)
     tied = values.to(torch.float16) == 1

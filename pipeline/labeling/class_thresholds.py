@@ -1,4 +1,4 @@
-"""Exact thresholds from counts: float16 confidences take 15,361 values, so counting them is sorting them.
+"""Exact thresholds from counts: float16 confidences take few thousand values, so counting them is sorting them.
 
 A threshold is handled as a column of the counts ("bin"), ascending in confidence. A pixel qualifies when its bin is at least the
 threshold's; bin B, one past the last, means that no pixel qualifies.

@@ -4,8 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.catalog import IGNORE_INDEX
-from pipeline.labeling.sampling import draw_positions
+from pipeline.labeling.sampling import draw_pixels
 from pipeline.labeling.selection import Selection
+
+_REMEDY = " - counts and pixels of the store do not belong together - run the stage `infer` again"
+
+_PART = 65536
+"""Pixels that are compared at a time."""
 
 
 def count_drawable(counts: NDArray[np.integer], values: NDArray[np.floating], selection: Selection) -> NDArray[np.int64]:
@@ -46,43 +51,49 @@ def label_image(
     prediction: NDArray[np.uint8],
     confidence: NDArray[np.floating],
     selection: Selection,
+    drawable: NDArray[np.int64],
     quota: NDArray[np.int64],
     *,
     seed: int,
     round_key: str,
     image_id: str,
-) -> NDArray[np.uint8]:
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Give the selected pixels their predicted class and all others `IGNORE_INDEX`.
 
     Args:
         prediction: (H, W) uint8, train ids.
         confidence: (H, W) float16 or float32 in [0, 1], as stored.
         selection: thresholds of the round.
+        drawable: (C,) int64, pixels of this image that were counted to stand in the draw.
         quota: (C,) int64, pixels to draw in this image.
         seed: of the experiment.
         round_key: names the round.
         image_id: names the image.
 
     Returns:
-        (H, W) uint8. It depends on nothing but the arguments.
+        (H, W) uint8, the labels, and (C,) int64, the pixels given each class. Both depend on nothing but the arguments.
+
+    Raises:
+        ValueError: other pixels stand in the draw than were counted.
     """
     classes = prediction.ravel()
     qualifies, kept = _compare(classes, confidence, selection)
     labels = np.full(classes.shape, IGNORE_INDEX, np.uint8)
+    given = quota
     if kept is not None:
         labels[kept] = classes[kept]
+        given = quota + np.bincount(classes[kept], minlength=len(quota))
         qualifies &= ~kept
-    drawable = np.flatnonzero(qualifies)
-    drawable_classes = classes[drawable]
-    # A stable sort of bytes is a radix sort: one pass groups the candidates by class, each group in ascending position.
-    order = np.argsort(drawable_classes, kind="stable")
-    grouped = drawable[order]
-    ends = np.searchsorted(drawable_classes[order], np.arange(len(quota), dtype=np.uint8), side="right")
-    for label, end in enumerate(ends.tolist()):
-        candidates = grouped[(ends[label - 1] if label else 0) : end]
-        chosen = draw_positions(candidates, int(quota[label]), seed=seed, round_key=round_key, image_id=image_id, label=label)
-        labels[chosen] = label
-    return labels.reshape(prediction.shape)
+    positions = np.flatnonzero(qualifies)
+    candidates = classes[positions]
+    found = np.bincount(candidates, minlength=len(quota))
+    if not np.array_equal(found, drawable):
+        raise ValueError(
+            f"{image_id} - expected {drawable.tolist()} pixels by class to draw among - found {found.tolist()}{_REMEDY}"
+        )
+    chosen = draw_pixels(candidates, quota, seed=seed, round_key=round_key, image_id=image_id)
+    labels[positions] = np.where(chosen, candidates, np.uint8(IGNORE_INDEX))
+    return labels.reshape(prediction.shape), given
 
 
 def check_realized(selection: Selection, realized: NDArray[np.int64], *, where: str) -> None:
@@ -97,10 +108,7 @@ def check_realized(selection: Selection, realized: NDArray[np.int64], *, where: 
         ValueError: they differ: counts, predictions and confidences of the store do not belong together.
     """
     if tuple(realized.tolist()) != selection.realized_counts:
-        raise ValueError(
-            f"{where} - expected {selection.realized_counts} pixels by class - labeled {realized.tolist()}"
-            " - run the stage `infer` again"
-        )
+        raise ValueError(f"{where} - expected {selection.realized_counts} pixels by class - labeled {realized.tolist()}{_REMEDY}")
 
 
 def _compare(
@@ -114,7 +122,12 @@ def _compare(
     def reaches(thresholds: tuple[float | None, ...]) -> NDArray[np.bool_]:
         # No confidence reaches the pattern of infinity: that class has no qualifying pixel.
         values = [np.inf if threshold is None else threshold for threshold in thresholds]
-        compared: NDArray[np.bool_] = bits >= np.take(np.array(values, confidence.dtype).view(pattern), classes)
+        lowest = np.array(values, confidence.dtype).view(pattern)
+        compared = np.empty(classes.shape, bool)
+        # Part by part, numpy's indices of 8 bytes per pixel stay in the processor's cache.
+        for start in range(0, len(classes), _PART):
+            part = slice(start, start + _PART)
+            np.greater_equal(bits[part], np.take(lowest, classes[part]), out=compared[part])
         return compared
 
     keeps = any(threshold is not None for threshold in selection.keep_thresholds)

@@ -1,6 +1,6 @@
 """Exact random sampling, the same at any degree of parallelism.
 
-How many pixels of a class each image gives is drawn once per class; which ones, once per image and class. Every draw has a
+How many pixels of a class each image gives is drawn once per class; which ones, once per image. Every draw has a
 generator of its own, keyed by what it is for, so order, workers and chunks cannot change a byte.
 """
 
@@ -46,26 +46,37 @@ def draw_quotas(drawable: Iterable[NDArray[np.int64]], draws: Sequence[int], *, 
     return quotas
 
 
-def draw_positions(
-    candidates: NDArray[np.int64], quota: int, *, seed: int, round_key: str, image_id: str, label: int
-) -> NDArray[np.int64]:
-    """Choose `quota` of the candidate pixels of one image and class, all subsets alike.
+def draw_pixels(
+    classes: NDArray[np.uint8], quota: NDArray[np.int64], *, seed: int, round_key: str, image_id: str
+) -> NDArray[np.bool_]:
+    """Choose as many candidate pixels of each class as its quota says, all subsets alike.
+
+    Every candidate is dealt a random byte, and of each class the smallest are chosen; a random order decides among the
+    candidates of the one byte of a class where its quota ends. So nothing is sorted but some 1/256 of the candidates.
 
     Args:
-        candidates: (Q,) int64, flat pixel positions, ascending.
-        quota: in 0..Q.
+        classes: (Q,) uint8, train ids of an image's candidates.
+        quota: (C,) int64, at most as many as there are candidates of a class.
         seed: of the experiment.
         round_key: names the round.
         image_id: names the image.
-        label: train id.
 
     Returns:
-        (quota,) int64.
+        (Q,) bool.
     """
-    if quota == len(candidates):
-        return candidates
-    rng = keyed_generator(seed, "pixels", round_key, image_id, label)
-    return candidates[rng.choice(len(candidates), size=quota, replace=False, shuffle=False)]
+    rng = keyed_generator(seed, "pixels", round_key, image_id)
+    dealt = (classes.astype(np.uint16) << np.uint16(8)) | np.frombuffer(rng.bytes(len(classes)), np.uint8)
+    counts = np.bincount(dealt, minlength=256 * len(quota)).reshape(-1, 256)
+    whole = counts.cumsum(axis=1) <= quota[:, None]
+    chosen: NDArray[np.bool_] = np.take(whole, dealt)
+    left = quota - (counts * whole).sum(axis=1)
+    partly = np.zeros_like(whole)
+    partly[left > 0, whole[left > 0].sum(axis=1)] = True
+    tied = rng.permutation(np.flatnonzero(np.take(partly, dealt)))
+    tied = tied[np.argsort(classes[tied], kind="stable")]
+    starts = np.searchsorted(classes[tied], np.arange(len(quota), dtype=np.uint8))
+    chosen[tied] = np.arange(len(tied)) - starts[classes[tied]] < left[classes[tied]]
+    return chosen
 
 
 def hypergeometric(rng: np.random.Generator, good: int, bad: int, draws: int) -> int:

@@ -8,7 +8,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
-from pipeline.softmax_store.quantize import PRECISIONS, QuantizedMap
+from pipeline.softmax_store.quantize import QuantizedMap, precision_of
 
 # No chunk is ever empty, and looking for empty ones costs as much as compressing.
 zarr.config.set({"array.write_empty_chunks": True})
@@ -37,7 +37,8 @@ def create_confidence_arrays(group: zarr.Group, shape: tuple[int, int, int, int]
     count, classes, height, width = shape
     create_array(group, "prediction", (count, height, width), "uint8", 255, per_shard)
     create_array(group, "confidence", (count, height, width), dtype, float("nan"), per_shard)
-    create_array(group, "confidence_counts", (count, classes, PRECISIONS[dtype].num_columns), "uint32", 2**32 - 1, per_shard)
+    columns = precision_of(dtype, classes).num_columns
+    create_array(group, "confidence_counts", (count, classes, columns), "uint32", 2**32 - 1, per_shard)
     create_array(group, "size", (count, 2), "int32", -1, per_shard)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Precision:
-    """How probabilities are stored.
+    """How the probabilities of some classes are stored, and how confidences are counted.
 
     Non-negative floating-point values order like their bit patterns, so counting patterns is sorting values. Those of float16
     are counted whole; those of float32 by their first 16 bits, and the rest only where a threshold lies.
@@ -18,25 +18,30 @@ class Precision:
         dtype: `float16` or `float32`.
         bits: name of the unsigned type of the same size.
         shift: last bits that the counts leave out.
-        num_columns: columns of the counts, one for each (first part of a) pattern from 0.0 to 1.0.
+        lowest: the first column's pattern, without those bits. The largest of C probabilities is at least 1/C.
     """
 
     dtype: str
     bits: str
     shift: int
-    num_columns: int
-
-    @property
-    def values(self) -> NDArray[np.floating[Any]]:
-        """(B,) ascending: the smallest value that each column counts; of float16 the only one."""
-        patterns = np.arange(self.num_columns, dtype=np.uint32) << self.shift
-        values: NDArray[np.floating[Any]] = patterns.astype(self.bits).view(self.dtype)
-        return values
+    lowest: int
 
     @property
     def highest(self) -> int:
         """The bit pattern of 1.0."""
-        return (self.num_columns - 1) << self.shift
+        return int(np.ones((), self.dtype).view(self.bits))
+
+    @property
+    def num_columns(self) -> int:
+        """B, columns of the counts: one for each (first part of a) pattern from that of `lowest` to that of 1.0."""
+        return (self.highest >> self.shift) - self.lowest + 1
+
+    @property
+    def values(self) -> NDArray[np.floating[Any]]:
+        """(B,) ascending: the smallest value that each column counts; of float16 the only one."""
+        patterns = np.arange(self.lowest, self.lowest + self.num_columns, dtype=np.uint32) << self.shift
+        values: NDArray[np.floating[Any]] = patterns.astype(self.bits).view(self.dtype)
+        return values
 
     @property
     def finer_columns(self) -> int:
@@ -45,19 +50,20 @@ class Precision:
 
     def columns(self, confidence: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """Return the column that counts each value of `confidence`, an array of `dtype`."""
-        return confidence.view(self.bits).astype(np.int64) >> self.shift
+        return (confidence.view(self.bits).astype(np.int64) >> self.shift) - self.lowest
 
 
-PRECISIONS = {
-    "float16": Precision("float16", "uint16", shift=0, num_columns=0x3C00 + 1),
-    "float32": Precision("float32", "uint32", shift=16, num_columns=0x3F80 + 1),
-}
+_SHIFTS = {"float16": 0, "float32": 16}
 
-NUM_VALUES = PRECISIONS["float16"].num_columns
-"""Float16 values in [0, 1]: the bit patterns 0x0000 (0.0) to 0x3C00 (1.0), in the order of their values."""
+_ROUNDING = 0.99
+"""A confidence may lie below 1/C by what sums of rounded probabilities lack to 1."""
 
-CONFIDENCE_VALUES = PRECISIONS["float16"].values
-"""(15361,) float16, ascending: the confidence that each column of `confidence_counts` stands for."""
+
+def precision_of(dtype: str, num_classes: int) -> Precision:
+    """Return how confidences over `num_classes` classes are counted in `float16` or `float32`."""
+    bits = f"uint{8 * np.dtype(dtype).itemsize}"
+    least = int(np.array(_ROUNDING / num_classes, dtype).view(bits))
+    return Precision(dtype, bits, _SHIFTS[dtype], lowest=least >> _SHIFTS[dtype])
 
 
 @dataclass(frozen=True)
@@ -85,13 +91,13 @@ def quantize(probs: NDArray[np.float32], *, floor: float, dtype: str = "float16"
     Args:
         probs: (C, H, W) float32, each pixel sums to 1.
         floor: probabilities below it become 0; below 1/C no confidence is touched.
-        dtype: a key of `PRECISIONS`.
+        dtype: `float16` or `float32`.
 
     Raises:
-        ValueError: a value is not finite or outside [0, 1], or a pixel has no probability at all.
+        ValueError: a value is not finite or outside [0, 1], or those of a pixel do not sum to 1.
     """
-    precision = PRECISIONS[dtype]
     num_classes, height, width = probs.shape
+    precision = precision_of(dtype, num_classes)
     check_range(float(probs.min()), float(probs.max()))
     softmax = to_float16(probs) if dtype == "float16" else np.minimum(probs, np.float32(1.0))
     # Non-negative values order like their bit patterns, and numpy's uint16 maximum is many times faster than that of float16.
@@ -100,7 +106,7 @@ def quantize(probs: NDArray[np.float32], *, floor: float, dtype: str = "float16"
     if floor > 0:
         bits[bits < np.array(floor, dtype).view(precision.bits)] = 0
     confidence = bits.max(axis=0)
-    check_mass(int(confidence.min()))
+    check_mass(int(confidence.min()), precision)
     prediction = bits.argmax(axis=0).astype(np.uint8)
     assert prediction.shape == (height, width)
     values = confidence.view(dtype)
@@ -136,11 +142,13 @@ def check_range(lowest: float, highest: float) -> None:
         )
 
 
-def check_mass(least: int) -> None:
-    """Refuse a map whose least confidence, as a bit pattern, is that of 0."""
-    if not least:
+def check_mass(least: int, precision: Precision) -> None:
+    """Refuse a map whose least confidence, as a bit pattern, is too small for probabilities that sum to 1."""
+    if least >> precision.shift < precision.lowest:
+        found = float(np.array(least, precision.bits).view(precision.dtype))
         raise ValueError(
-            "softmax map - expected probabilities that sum to 1 - found a pixel with none - check the teacher's weights"
+            f"softmax map - expected probabilities that sum to 1 - found a pixel whose largest is {found:.3g}"
+            " - check the teacher's weights"
         )
 
 
@@ -164,7 +172,7 @@ def count_ties(
     Returns:
         (C, 3) int32: pixels predicted as each class with the largest confidence, on each scale of `TIES`.
     """
-    tied = confidence.astype(np.float16, copy=False).view(np.uint16) == PRECISIONS["float16"].num_columns - 1
+    tied = confidence.astype(np.float16, copy=False).view(np.uint16) == np.float16(1).view(np.uint16)
     # Those of the other scales are among them.
     columns, classes = probs[:, tied], prediction[tied]
     masks = (np.ones(len(classes), bool), columns.max(axis=0, initial=0.0) >= 1, (columns > 0).sum(axis=0) == 1)
@@ -175,7 +183,7 @@ def count_confidences(
     prediction: NDArray[np.uint8], confidence: NDArray[np.floating[Any]], num_classes: int, *, dtype: str
 ) -> NDArray[np.uint32]:
     """Return (C, B) uint32: pixels of one image predicted as each class, in each column of confidences."""
-    precision = PRECISIONS[dtype]
+    precision = precision_of(dtype, num_classes)
     joint = prediction.ravel().astype(np.int64) * precision.num_columns + precision.columns(confidence.ravel())
     counts = np.bincount(joint, minlength=num_classes * precision.num_columns)
     return counts.reshape(num_classes, precision.num_columns).astype(np.uint32)

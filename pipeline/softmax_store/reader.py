@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.softmax_store.arrays import get_array
 from pipeline.softmax_store.location import open_group, read_location
-from pipeline.softmax_store.quantize import PRECISIONS, Precision
+from pipeline.softmax_store.quantize import Precision, precision_of
 from pipeline.softmax_store.writer import FORMAT_NAME, FORMAT_VERSION
 
 CONFIDENCE_FORMAT_NAME = "dars-confidence-store"
@@ -53,13 +53,17 @@ class ConfidenceStore:
             )
         self.image_ids: tuple[str, ...] = tuple(attributes.pop("image_ids", ()))
         self.class_names: tuple[str, ...] = tuple(attributes.pop("class_names", ()))
-        self.precision: Precision = self._guard(lambda: PRECISIONS[attributes.pop("dtype")])
+        self.precision: Precision = self._guard(lambda: precision_of(attributes.pop("dtype"), self.num_classes))
         self.attributes = attributes
         arrays = (self.per_class, "confidence_counts")
-        shapes = self._guard(lambda: [self._array(name).shape[:2] for name in arrays])
+        shapes = self._guard(lambda: [self._array(name).shape for name in arrays])
         expected = (len(self.image_ids), len(self.class_names))
-        if any(shape != expected for shape in shapes):
-            raise self._damaged("attributes", f"{expected[0]} image ids and {expected[1]} class names for arrays of {shapes[0]}")
+        if any(shape[:2] != expected for shape in shapes):
+            raise self._damaged(
+                "attributes", f"{expected[0]} image ids and {expected[1]} class names for arrays of {shapes[0][:2]}"
+            )
+        if shapes[-1][2] != self.precision.num_columns:
+            raise self._damaged("confidence_counts", f"{shapes[-1][2]} columns, not {self.precision.num_columns}")
         self.sizes: NDArray[np.int64] = self._guard(lambda: np.asarray(self._array("size")[:])).astype(np.int64)
         if len(self.sizes) != len(self.image_ids) or int(self.sizes.min()) < 1:
             raise self._damaged("size", "an image that was never written")

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pipeline.files import write_text
 from pipeline.softmax_store.arrays import create_array, create_confidence_arrays, get_array, write_confidence_rows, write_rows
 from pipeline.softmax_store.location import open_group, reach, write_location
-from pipeline.softmax_store.quantize import PRECISIONS, TIES, QuantizedMap, quantize
+from pipeline.softmax_store.quantize import TIES, QuantizedMap, precision_of, quantize
 
 FORMAT_NAME = "dars-softmax-store"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 Value = TypeVar("Value")
 
@@ -57,7 +57,7 @@ class SoftmaxStoreWriter:
             floor: probabilities below it are stored as 0.
             shard_mib: most raw data of one array's shard, in MiB; a shard holds one image at least.
             attributes: provenance, written into the store: the teacher's digest, the inference settings.
-            dtype: of probabilities, a key of `PRECISIONS`.
+            dtype: of probabilities, `float16` or `float32`.
             process: number of this process among those that write the store.
             url: where the arrays shall lie instead of in the folder, of any file system that fsspec knows; a store that lies
                 there and that this run did not begin is replaced.
@@ -77,7 +77,8 @@ class SoftmaxStoreWriter:
         self.dtype = dtype
         height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
         # Of small images, the counts are larger than the softmax map.
-        image_bytes = self._num_classes * max(np.dtype(dtype).itemsize * height * width, 4 * PRECISIONS[dtype].num_columns)
+        columns = precision_of(dtype, self._num_classes).num_columns
+        image_bytes = self._num_classes * max(np.dtype(dtype).itemsize * height * width, 4 * columns)
         per_shard = min(max(int(shard_mib * 2**20 // image_bytes), 1), len(image_ids))
         self.shards = [range(start, min(start + per_shard, len(image_ids))) for start in range(0, len(image_ids), per_shard)]
         self.done: set[int] = set()

@@ -58,5 +58,5 @@ def test_what_is_no_probability_is_refused_in_the_same_words(value: float, dtype
 def test_a_pixel_without_probability_is_refused() -> None:
     probs = torch.full((3, 2, 2), 1 / 3)
     probs[:, 1, 1] = 0
-    with pytest.raises(ValueError, match="found a pixel with none"):
+    with pytest.raises(ValueError, match="found a pixel whose largest is 0"):
         quantize_tensor(probs, floor=0.0, dtype="float16")

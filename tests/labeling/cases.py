@@ -9,15 +9,16 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pipeline.datasets.catalog import IGNORE_INDEX
 from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.pseudo_labels import count_drawable, label_image
 from pipeline.labeling.sampling import draw_quotas
 from pipeline.labeling.selection import Selection
 from pipeline.labeling.solve import solve_class_thresholds
 from pipeline.parallel import map_ordered
-from pipeline.softmax_store.quantize import CONFIDENCE_VALUES, QuantizedMap, quantize
+from pipeline.softmax_store.quantize import QuantizedMap, quantize
 from tests import reference
-from tests.strategies import Maps, class_priors, labeling_ratios, softmax_maps
+from tests.strategies import FLOAT16_VALUES, Maps, class_priors, labeling_ratios, softmax_maps
 
 SETTINGS = st.fixed_dictionaries({"equal_pixels": st.booleans(), "thin": st.sampled_from(("all", "ties"))})
 
@@ -43,7 +44,7 @@ def solve(
 ) -> Selection:
     problem = Problem(
         counts=counts,
-        values=CONFIDENCE_VALUES,
+        values=FLOAT16_VALUES[-counts.shape[1] :],
         class_priors=priors,
         labeling_ratio=alpha,
         equal_pixels=equal_pixels,
@@ -53,23 +54,31 @@ def solve(
     return solve_class_thresholds(method, problem, class_names=[f"class_{index}" for index in range(len(counts))])
 
 
+def drawable_of(image: QuantizedMap, selection: Selection) -> NDArray[np.int64]:
+    return count_drawable(image.counts, FLOAT16_VALUES[-image.counts.shape[1] :], selection)
+
+
+def label_one(
+    image: QuantizedMap, selection: Selection, quota: NDArray[np.int64], *, seed: int = 0, image_id: str = "a"
+) -> NDArray[np.uint8]:
+    """Label an image and hold what it claims to have given against what it gave."""
+    labels, given = label_image(
+        image.prediction, image.confidence, selection, drawable_of(image, selection), quota,
+        seed=seed, round_key="1", image_id=image_id,
+    )  # fmt: skip
+    assert given.tolist() == [int((labels == label).sum()) for label in range(len(quota))]
+    assert int(given.sum()) == int((labels != IGNORE_INDEX).sum())
+    return labels
+
+
 def label_all(
     images: Sequence[QuantizedMap], image_ids: Sequence[str], selection: Selection, *, seed: int = 0, workers: int = 1
 ) -> list[NDArray[np.uint8]]:
-    drawable = (count_drawable(image.counts, CONFIDENCE_VALUES, selection) for image in images)
+    drawable = [drawable_of(image, selection) for image in images]
     quotas = draw_quotas(drawable, selection.draws, seed=seed, round_key="1")
 
     def label(index: int) -> NDArray[np.uint8]:
-        image = images[index]
-        return label_image(
-            image.prediction,
-            image.confidence,
-            selection,
-            quotas[index],
-            seed=seed,
-            round_key="1",
-            image_id=image_ids[index],
-        )
+        return label_one(images[index], selection, quotas[index], seed=seed, image_id=image_ids[index])
 
     return list(map_ordered(label, range(len(images)), workers=workers))
 

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from pipeline.evaluation.distribution import kl_divergence
 from pipeline.labeling.selection import Selection
 from pipeline.labeling.solve import METHODS
-from pipeline.softmax_store.quantize import NUM_VALUES
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests import reference
 from tests.labeling.cases import solve, solved
 from tests.softmax_store.cases import write_maps
-from tests.strategies import Maps, class_priors, labeling_ratios, softmax_maps
+from tests.strategies import NUM_VALUES, Maps, class_priors, labeling_ratios, softmax_maps
 
 
 def assert_as_expected(selection: Selection, expected: reference.Expected) -> None:

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from pipeline.datasets.catalog import IGNORE_INDEX
-from pipeline.labeling.pseudo_labels import check_realized, count_drawable, label_image
+from pipeline.labeling.pseudo_labels import check_realized, label_image
 from pipeline.labeling.selection import Selection
 from pipeline.labeling.solve import METHODS
-from pipeline.softmax_store.quantize import CONFIDENCE_VALUES, QuantizedMap, quantize
-from tests.labeling.cases import add_counts, label_all, quantized, solve, solved
+from pipeline.softmax_store.quantize import QuantizedMap, quantize
+from tests.labeling.cases import add_counts, drawable_of, label_all, label_one, quantized, solve, solved
 from tests.strategies import make_probs
 
 
@@ -67,10 +67,7 @@ def test_an_image_is_labeled_alike_whatever_came_before_it() -> None:
     quota = np.array([20, 30, 0, 10])
 
     def label(index: int) -> bytes:
-        image = images[index]
-        return label_image(
-            image.prediction, image.confidence, selection, quota, seed=0, round_key="1", image_id=names[index]
-        ).tobytes()
+        return label_one(images[index], selection, quota, image_id=names[index]).tobytes()
 
     forward = [label(index) for index in range(5)]
     np.random.default_rng().random(10)
@@ -87,7 +84,8 @@ def test_the_layout_of_the_arrays_in_memory_does_not_matter_and_they_are_left_al
     for prediction, confidence in (plain, transposed, padded):
         before = prediction.tobytes(), confidence.tobytes()
         prediction.flags.writeable = confidence.flags.writeable = False
-        labels = label_image(prediction, confidence, selection, quota, seed=0, round_key="1", image_id="a")
+        changed = dataclasses.replace(images[0], prediction=prediction, confidence=confidence)
+        labels = label_one(changed, selection, quota)
         results.append(labels.tobytes())
         assert (prediction.tobytes(), confidence.tobytes()) == before
     assert len(set(results)) == 1
@@ -132,7 +130,7 @@ def test_the_draw_holds_as_many_pixels_as_were_counted(thin: str) -> None:
     selection = street_selection(images, thin=thin)
     for image in images:
         confidence = image.confidence.astype(float)
-        for label, drawable in enumerate(count_drawable(image.counts, CONFIDENCE_VALUES, selection).tolist()):
+        for label, drawable in enumerate(drawable_of(image, selection).tolist()):
             low, high = selection.class_thresholds[label], selection.keep_thresholds[label]
             own = confidence[image.prediction == label]
             assert drawable == (0 if low is None else int(((own >= low) & (own < (2 if high is None else high))).sum()))
@@ -144,4 +142,17 @@ def test_labels_that_differ_from_the_selection_are_one_line() -> None:
     check_realized(selection, np.array([1, 2, 3, 4]), where="store")
     with pytest.raises(ValueError, match=r"^store - expected .* pixels by class - labeled .* - run the stage `infer`") as error:
         check_realized(selection, np.array([1, 2, 3, 5]), where="store")
+    assert "\n" not in str(error.value)
+
+
+def test_an_image_whose_counts_are_those_of_another_is_one_line() -> None:
+    images, _ = street_maps(2)
+    selection = street_selection(images)
+    drawable = drawable_of(images[1], selection)
+    with pytest.raises(
+        ValueError, match=r"^a - expected .* pixels by class to draw among - found .* - run the stage `infer`"
+    ) as error:
+        label_image(
+            images[0].prediction, images[0].confidence, selection, drawable, drawable, seed=0, round_key="1", image_id="a"
+        )
     assert "\n" not in str(error.value)

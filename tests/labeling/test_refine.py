@@ -15,12 +15,11 @@ from pipeline.labeling.refine import refine, threshold_columns
 from pipeline.labeling.sampling import draw_quotas
 from pipeline.labeling.selection import Selection
 from pipeline.labeling.solve import METHODS, solve_class_thresholds
-from pipeline.softmax_store.quantize import PRECISIONS, count_confidences
+from pipeline.softmax_store.quantize import count_confidences, precision_of
 from tests import reference
 from tests.labeling.test_methods import assert_same_counts
 from tests.strategies import class_priors, labeling_ratios
 
-PRECISION = PRECISIONS["float32"]
 ONE = int(np.float32(1).view(np.uint32))
 # Neighbors in float32 that float16 and the first pass cannot tell apart, ends of columns among them.
 PATTERNS = (ONE, ONE - 1, ONE - 2, ONE - 40_000, ONE - 65_536, ONE - 65_537, 0x3F000000, 0x3F000001, 0x3F00FFFF, 0x3F010000)
@@ -42,11 +41,12 @@ def solve(
     *, equal_pixels: bool, thin: str, st_confidence: float | None = None,
 ) -> Selection:  # fmt: skip
     counts = count_confidences(prediction, confidence, len(priors), dtype="float32").astype(np.int64)
-    problem = Problem(counts, PRECISION.values, priors, alpha, equal_pixels, st_confidence, thin)
+    precision = precision_of("float32", len(priors))
+    problem = Problem(counts, precision.values, priors, alpha, equal_pixels, st_confidence, thin)
     columns = threshold_columns(method, problem)
-    finer = np.zeros((len(priors), PRECISION.finer_columns), np.int64)
+    finer = np.zeros((len(priors), precision.finer_columns), np.int64)
     for label, pattern in zip(prediction.ravel().tolist(), confidence.ravel().view(np.uint32).tolist(), strict=True):
-        if pattern >> 16 == columns[label]:
+        if (pattern >> 16) - precision.lowest == columns[label]:
             finer[label, pattern & 0xFFFF] += 1
     return solve_class_thresholds(
         method, refine(problem, columns, finer), class_names=[f"c{index}" for index in range(len(priors))]
@@ -100,8 +100,9 @@ def test_pseudo_labels_hold_exactly_what_was_solved(
     priors = np.full(classes, 1 / classes)
     selection = solve("dars", prediction, confidence, priors, alpha, equal_pixels=False, thin=thin)
     drawable = count_drawable_pixels(prediction, confidence, selection)
-    [quota] = draw_quotas(iter([drawable]), selection.draws, seed=0, round_key="1")
-    labels = label_image(prediction, confidence, selection, quota, seed=0, round_key="1", image_id="a")
+    [quota] = draw_quotas([drawable], selection.draws, seed=0, round_key="1")
+    labels, given = label_image(prediction, confidence, selection, drawable, quota, seed=0, round_key="1", image_id="a")
+    assert given.tolist() == list(selection.realized_counts)
     assert [int((labels == label).sum()) for label in range(classes)] == list(selection.realized_counts)
     assert (labels[labels != 255] == prediction[labels != 255]).all()
     for label, lowest in enumerate(selection.class_thresholds):

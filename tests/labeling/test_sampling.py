@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chisquare, hypergeom
+from scipy.stats import chi2, chisquare, hypergeom
 
 from pipeline.labeling import sampling
-from pipeline.labeling.sampling import draw_positions, draw_quotas, hypergeometric
+from pipeline.labeling.sampling import draw_pixels, draw_quotas, hypergeometric
 from pipeline.randomness import keyed_generator
 
 
@@ -29,37 +29,65 @@ def assert_distributed(seen: Counter[Hashable], expected: Mapping[Hashable, floa
         assert chisquare(observed, theory, sum_check=False).pvalue > 1e-4
 
 
-@pytest.mark.parametrize(("candidates", "quota"), [(5, 2), (6, 5), (7, 1), (4, 2)])
-def test_every_subset_of_an_image_is_as_likely_as_any_other(candidates: int, quota: int) -> None:
-    positions = np.arange(candidates) * 3
-    subsets = [frozenset(subset) for subset in itertools.combinations(positions.tolist(), quota)]
-    seen: Counter[Hashable] = Counter(
-        frozenset(draw_positions(positions, quota, seed=1, round_key="1", image_id=f"{index}", label=0).tolist())
-        for index in range(300 * len(subsets))
-    )
+def draw(
+    classes: list[int], quota: list[int], *, seed: int = 0, round_key: str = "1", image_id: str = "a"
+) -> tuple[tuple[int, ...], ...]:
+    """The chosen positions of each class."""
+    given = np.array(classes, np.uint8)
+    chosen = draw_pixels(given, np.array(quota), seed=seed, round_key=round_key, image_id=image_id)
+    assert chosen.dtype == bool
+    return tuple(tuple(np.flatnonzero(chosen & (given == label)).tolist()) for label in range(len(quota)))
+
+
+class FewBytes:
+    """A generator whose bytes take so few values that most candidates tie."""
+
+    def __init__(self, rng: np.random.Generator, values: int) -> None:
+        self._rng, self._values = rng, values
+        self.permutation = rng.permutation
+
+    def bytes(self, count: int) -> bytes:
+        return bytes(byte % self._values for byte in self._rng.bytes(count))
+
+
+@pytest.mark.parametrize("values", [1, 2, 256])
+@pytest.mark.parametrize(("classes", "quota"), [([0] * 5, [2]), ([0] * 6, [5]), ([0] * 7, [1]), ([1, 0, 1, 1, 0, 0, 1], [2, 1])])
+def test_every_subset_of_an_image_is_as_likely_as_any_other(
+    classes: list[int], quota: list[int], values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "keyed_generator", lambda *key: FewBytes(keyed_generator(*key), values))
+    positions = [[place for place, label in enumerate(classes) if label == wanted] for wanted in range(len(quota))]
+    subsets = list(itertools.product(*(itertools.combinations(own, one) for own, one in zip(positions, quota, strict=True))))
+    seen: Counter[Hashable] = Counter(draw(classes, quota, image_id=f"{index}") for index in range(300 * len(subsets)))
     assert_distributed(seen, dict.fromkeys(subsets, 1 / len(subsets)))
 
 
-@given(st.integers(0, 300), st.data())
-def test_exactly_the_quota_is_chosen_without_repetition(candidates: int, data: st.DataObject) -> None:
-    quota = data.draw(st.integers(0, candidates))
-    positions = np.arange(candidates) * 7 + 2
-    chosen = draw_positions(positions, quota, seed=3, round_key="2", image_id="a", label=4)
-    assert len(chosen) == len(set(chosen.tolist())) == quota
-    assert set(chosen.tolist()) <= set(positions.tolist())
+@pytest.mark.parametrize("quota", [3, 700, 997])
+def test_no_place_of_an_image_is_preferred(quota: int) -> None:
+    count, draws = 1000, 300
+    seen = np.zeros(2 * count)
+    for index in range(draws):
+        seen[list(draw([0, 1] * count, [quota, 0], image_id=f"{index}")[0])] += 1
+    assert not seen[1::2].any()
+    expected = draws * quota / count
+    # Without replacement, counts vary less than those of a multinomial draw by this share.
+    statistic = ((seen[::2] - expected) ** 2).sum() / expected * (count - 1) / (count - quota)
+    assert 1e-4 < chi2.sf(statistic, count - 1) < 1 - 1e-4
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 4), max_size=700), st.data())
+def test_exactly_the_quota_of_each_class_is_chosen(classes: list[int], data: st.DataObject) -> None:
+    quota = [data.draw(st.integers(0, classes.count(label))) for label in range(5)]
+    assert [len(places) for places in draw(classes, quota)] == quota
 
 
 def test_every_part_of_the_key_matters_and_nothing_else_does() -> None:
-    positions = np.arange(1000)
-
-    def draw(*, seed: int = 0, round_key: str = "1", image_id: str = "a", label: int = 0) -> tuple[int, ...]:
-        return tuple(
-            sorted(draw_positions(positions, 500, seed=seed, round_key=round_key, image_id=image_id, label=label).tolist())
-        )
-
-    draws = [draw(), draw(seed=1), draw(round_key="2"), draw(image_id="b"), draw(label=1)]
+    candidates = [0, 1] * 500
+    draws = [draw(candidates, [200, 300], **key) for key in ({}, {"seed": 1}, {"round_key": "2"}, {"image_id": "b"})]
     assert len(set(draws)) == len(draws)
-    assert draw() == draws[0]
+    assert draw(candidates, [200, 300]) == draws[0]
+    assert draw(candidates, [200, 0])[0] == draws[0][0]
 
 
 def test_quotas_follow_the_multivariate_hypergeometric_distribution() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.labeling.selection import Selection, read_selection, write_selection
-from pipeline.softmax_store.quantize import NUM_VALUES
 from tests.labeling.cases import solve, solved
+from tests.strategies import NUM_VALUES
 
 KL: dict[str, object] = {"value": "inf", "smoothed": 0.25, "epsilon": 1e-6}
 

@@ -12,7 +12,7 @@ from tests.strategies import make_probs
 
 SIZES = ((5, 7), (1, 1), (8, 3), (2, 9), (8, 9))
 CLASS_NAMES = ("road", "sky", "car")
-ONE_IMAGE = 3 * 15361 * 4 / 2**20
+ONE_IMAGE = 3 * 1721 * 4 / 2**20
 """MiB of the counts of one image of `SIZES`, its largest array."""
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.calibration.temperature import Temperature
 from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS
 from pipeline.softmax_store.confidences import calibrate_confidences, link_confidences
-from pipeline.softmax_store.quantize import PRECISIONS, count_confidences, quantize
+from pipeline.softmax_store.quantize import count_confidences, precision_of, quantize
 from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
 from tests.softmax_store.cases import CLASS_NAMES, SIZES, digests, open_writer, street_probs, write_pending
 
@@ -74,7 +74,7 @@ def test_finer_counts_tell_values_apart_that_share_a_column(tmp_path: Path) -> N
     writer = open_writer(tmp_path, dtype="float32")
     write_pending(writer, street_probs())
     store = SoftmaxStore(writer.path)
-    precision = PRECISIONS["float32"]
+    precision = precision_of("float32", len(CLASS_NAMES))
     for index in range(len(SIZES)):
         counts = store.confidence_counts(index)
         columns = counts.argmax(axis=1)
@@ -83,7 +83,7 @@ def test_finer_counts_tell_values_apart_that_share_a_column(tmp_path: Path) -> N
         bits = store.confidence(index).view(np.uint32)
         for label in range(len(CLASS_NAMES)):
             for end in np.flatnonzero(finer[label]).tolist():
-                pattern = (int(columns[label]) << precision.shift) + end
+                pattern = (int(columns[label] + precision.lowest) << precision.shift) + end
                 assert int(((bits == pattern) & (store.prediction(index) == label)).sum()) == finer[label, end]
 
 
@@ -92,7 +92,7 @@ def test_a_float32_store_keeps_what_float16_rounds_away(tmp_path: Path) -> None:
     entry = quantize(np.stack([probs, np.maximum(1 - probs, 0)])[:, None], floor=0.0, dtype="float32")
     assert entry.confidence.tolist() == [[float(np.float32(0.99999)), float(np.float32(0.99998)), 1.0, float(np.float32(0.6))]]
     assert (quantize(np.stack([probs, np.maximum(1 - probs, 0)])[:, None], floor=0.0).confidence == 1).sum() == 3
-    assert PRECISIONS["float32"].values[-1] == 1.0
+    assert precision_of("float32", 2).values[-1] == 1.0
     counts = count_confidences(entry.prediction, entry.confidence, 2, dtype="float32")
     assert counts[0, -1] == 1
     assert counts.sum() == 4
@@ -115,5 +115,5 @@ def test_a_lost_file_is_an_error_that_names_the_stage(store: SoftmaxStore, tmp_p
 
 
 def test_a_softmax_store_is_no_confidence_store(store: SoftmaxStore, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected dars-confidence-store version 2 - found .*dars-softmax-store"):
+    with pytest.raises(ValueError, match=r"expected dars-confidence-store version 3 - found .*dars-softmax-store"):
         ConfidenceStore(store.path)

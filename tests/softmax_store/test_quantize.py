@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.softmax_store.quantize import quantize, to_float16
+from pipeline.softmax_store.quantize import precision_of, quantize, to_float16
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.softmax_store.cases import open_writer, street_probs, write_maps
@@ -61,13 +61,27 @@ def test_prediction_and_confidence_are_those_of_the_stored_values_and_the_lowest
     entry = quantize(probs, floor=0.0)
     assert entry.prediction.item() == 1
     assert entry.confidence.item() == np.float16(0.45)
-    assert entry.counts[1, int(np.float16(0.45).view(np.uint16))] == entry.counts.sum() == 1
+    column = precision_of("float16", 3).values.searchsorted(np.float16(0.45))
+    assert entry.counts[1, column] == entry.counts.sum() == 1
 
 
-def test_all_positive_float16_values_up_to_1_are_accepted() -> None:
-    values = np.arange(1, 0x3C01, dtype=np.uint16).view(np.float16).astype(np.float32)
-    entry = quantize(np.stack([values, np.zeros_like(values)])[:, None], floor=0.0)
-    assert (entry.counts[0, 1:] == 1).all()
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_every_value_that_the_larger_of_two_probabilities_can_have_is_counted_in_its_column(dtype: str) -> None:
+    values = precision_of(dtype, 2).values.astype(np.float32)
+    entry = quantize(np.stack([values, 1 - values])[:, None], floor=0.0, dtype=dtype)
+    larger = values > 0.5
+    assert (entry.counts[0, larger] == 1).all()
+    assert entry.counts[0, ~larger].sum() + entry.counts[1].sum() == (~larger).sum()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("whole", [0.9, 0.5, 0.0])
+def test_probabilities_that_lack_much_to_1_are_refused(dtype: str, whole: float) -> None:
+    probs = np.full((4, 2, 2), 0.25, np.float32)
+    probs[:, 1, 1] *= whole
+    with pytest.raises(ValueError, match=r"expected probabilities that sum to 1 - found a pixel whose largest is 0") as error:
+        quantize(probs, floor=0.0, dtype=dtype)
+    assert "\n" not in str(error.value)
 
 
 def test_the_given_probabilities_are_left_alone() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.softmax_store.quantize import CONFIDENCE_VALUES, NUM_VALUES
+from pipeline.softmax_store.quantize import precision_of
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.softmax_store.cases import CLASS_NAMES, ONE_IMAGE, SIZES, digests, open_writer, street_probs, write_maps, write_pending
@@ -34,21 +34,33 @@ def test_what_is_read_is_what_was_written_rounded_to_float16(maps: Maps, shard_m
             pixels = maps.pixels(index)
             assert store.prediction(index).ravel().tolist() == [label for label, _ in pixels]
             assert store.confidence(index).ravel().tolist() == [confidence for _, confidence in pixels]
-            expected = np.zeros((maps.num_classes, NUM_VALUES), int)
+            values = precision_of("float16", maps.num_classes).values.tolist()
+            expected = np.zeros((maps.num_classes, len(values)), int)
             for label, confidence in pixels:
-                expected[label, CONFIDENCE_VALUES.tolist().index(confidence)] += 1
+                expected[label, values.index(confidence)] += 1
             np.testing.assert_array_equal(store.confidence_counts(index), expected)
         np.testing.assert_array_equal(
             store.total_counts(), sum(store.confidence_counts(index).astype(int) for index in range(len(maps.probs)))
         )
 
 
-def test_the_columns_of_the_counts_are_all_float16_values_from_0_to_1() -> None:
-    values = CONFIDENCE_VALUES.astype(float)
-    assert len(values) == NUM_VALUES == 15361
+@pytest.mark.parametrize("num_classes", [1, 2, 3, 19, 255])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_the_columns_of_the_counts_are_all_values_that_a_largest_probability_can_have(num_classes: int, dtype: str) -> None:
+    precision = precision_of(dtype, num_classes)
+    values = precision.values
+    assert values.dtype == dtype
     assert (np.diff(values) > 0).all()
-    assert (values[0], values[-1]) == (0.0, 1.0)
-    assert np.nextafter(np.float16(0), np.float16(1)) == CONFIDENCE_VALUES[1]
+    assert values[-1] == 1.0
+    even = np.full(num_classes, 1 / num_classes, dtype)
+    assert values[0] < even[0] * 0.992
+    assert values[0] > even[0] * 0.98
+    every = np.arange(precision.lowest << precision.shift, precision.highest + 1, dtype=np.uint32)[:: precision.finer_columns]
+    np.testing.assert_array_equal(values, every.astype(precision.bits).view(dtype))
+    np.testing.assert_array_equal(precision.columns(values), np.arange(precision.num_columns))
+    np.testing.assert_array_equal(
+        precision.columns(np.nextafter(values[1:], np.zeros(1, dtype), dtype=dtype)), np.arange(precision.num_columns - 1)
+    )
 
 
 @pytest.mark.parametrize("images", [0.1, 1, 2, 3, 100])
@@ -148,11 +160,11 @@ def test_every_file_describes_itself_as_zarr_3(tmp_path: Path) -> None:
     writer = open_writer(tmp_path)
     write_pending(writer, street_probs())
     attributes = json.loads((writer.path / "zarr.json").read_text())["attributes"]
-    assert (attributes["format"], attributes["version"]) == ("dars-softmax-store", 2)
+    assert (attributes["format"], attributes["version"]) == ("dars-softmax-store", 3)
     arrays = {path.parent.name: json.loads(path.read_text()) for path in writer.path.glob("*/zarr.json")}
     assert set(arrays) == {"softmax", "ties", "prediction", "confidence", "confidence_counts", "size"}
     assert {name: tree["shape"] for name, tree in arrays.items()} == {
-        "softmax": [5, 3, 8, 9], "prediction": [5, 8, 9], "confidence": [5, 8, 9], "confidence_counts": [5, 3, 15361],
+        "softmax": [5, 3, 8, 9], "prediction": [5, 8, 9], "confidence": [5, 8, 9], "confidence_counts": [5, 3, 1721],
         "size": [5, 2], "ties": [5, 3, 3],
     }  # fmt: skip
     assert all(tree["zarr_format"] == 3 for tree in arrays.values())

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.softmax_store.quantize import CONFIDENCE_VALUES, NUM_VALUES
 from pipeline.statistics.classes import appearance, group_of
 from pipeline.statistics.regions import no_regions
 from pipeline.statistics.round_statistics import (
@@ -16,6 +15,7 @@ from pipeline.statistics.round_statistics import (
     write_statistics,
 )
 from tests.labeling.cases import solve
+from tests.strategies import FLOAT16_VALUES, NUM_VALUES
 
 PRIORS = np.array([0.5, 0.3, 0.2])
 TIES = np.array([[600, 200, 0], [50, 0, 0], [0, 0, 0]])
@@ -24,9 +24,9 @@ TIES = np.array([[600, 200, 0], [50, 0, 0], [0, 0, 0]])
 def counts() -> np.ndarray:
     table = np.zeros((3, NUM_VALUES), np.int64)
     table[0, -1] = 600  # all of the road at 1.0
-    table[1, CONFIDENCE_VALUES.searchsorted(np.float16(0.75))] = 300
+    table[1, FLOAT16_VALUES.searchsorted(np.float16(0.75))] = 300
     table[1, -1] = 50
-    table[2, CONFIDENCE_VALUES.searchsorted(np.float16(0.5))] = 100
+    table[2, FLOAT16_VALUES.searchsorted(np.float16(0.5))] = 100
     return table
 
 
@@ -34,7 +34,7 @@ def described(*, confusion: np.ndarray | None = None) -> RoundStatistics:
     selection = solve("dars", counts(), PRIORS, 0.4)
     known = np.zeros((3, 4), np.int64) if confusion is None else confusion
     return describe_round(
-        selection, dtype="float16", counts=counts(), values=CONFIDENCE_VALUES, ties=TIES,
+        selection, dtype="float16", counts=counts(), values=FLOAT16_VALUES, ties=TIES,
         labeled_shares=PRIORS, frequencies=[1.0, 0.6, 0.2], sizes=[0.5, 0.02, 0.3], confusion=known, regions=no_regions(),
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ def test_precision_and_true_pixels_come_from_the_confusion() -> None:
 
 
 def test_histograms_hold_every_pixel_once_in_its_bin() -> None:
-    histograms = confidence_histograms(counts(), CONFIDENCE_VALUES)
+    histograms = confidence_histograms(counts(), FLOAT16_VALUES)
     assert histograms.sum(axis=1).tolist() == [600, 350, 100]
     assert histograms[0, 49] == 600
     assert histograms[1, 37] == 300
