@@ -1,4 +1,4 @@
-"""How a stage that runs a network becomes several processes."""
+"""How a stage becomes several processes."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import sys
 import click
 
 from pipeline.params import RuntimeParams
-from pipeline.world import launch
+from pipeline.processes import launch
 
 
 def several_processes(runtime: RuntimeParams) -> bool:

@@ -8,13 +8,14 @@ import click
 from pipeline.datasets.catalog import read_catalog
 from pipeline.datasets.class_frequencies import ClassCounts, sum_counts
 from pipeline.datasets.images import write_label_png
-from pipeline.files import atomic_path
 from pipeline.labeling.pseudo_labels import check_realized, count_drawable, count_drawable_pixels, label_image
 from pipeline.labeling.sampling import draw_quotas
 from pipeline.labeling.selection import read_selection
 from pipeline.parallel import map_ordered
+from pipeline.processes import join_processes
 from pipeline.softmax_store.reader import ConfidenceStore
 from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, round_option
+from stages.processes import several_processes
 
 
 @click.command()
@@ -27,36 +28,40 @@ from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, r
 def main(round_key: str, catalog: Path, confidences: Path, selection: Path, pseudo_labels: Path) -> None:
     """Draw and write one round's pseudo labels."""
     params = load_params()
+    if several_processes(params.runtime):
+        return
     classes = read_catalog(catalog)
     store = ConfidenceStore(confidences)
     chosen = read_selection(selection)
-    shards = store.shards
+    with join_processes() as processes:
+        shards = processes.part(store.shards)
 
-    def drawable(rows: range) -> list[ClassCounts]:
-        if store.precision.finer_columns == 1:
-            return [count_drawable(counts, store.precision.values, chosen) for counts in store.counts_of(rows)]
-        return [count_drawable_pixels(prediction, confidence, chosen) for prediction, confidence in store.pixels_of(rows)]
+        def count(rows: range) -> list[ClassCounts]:
+            if store.precision.finer_columns == 1:
+                return [count_drawable(counts, store.precision.values, chosen) for counts in store.counts_of(rows)]
+            return [count_drawable_pixels(prediction, confidence, chosen) for prediction, confidence in store.pixels_of(rows)]
 
-    counted = list(chain.from_iterable(map_ordered(drawable, shards, workers=params.runtime.workers)))
-    quotas = draw_quotas(counted, chosen.draws, seed=params.seed, round_key=round_key)
-    with atomic_path(pseudo_labels) as folder:
-        folder.mkdir()
+        own = list(chain.from_iterable(map_ordered(count, shards, workers=params.runtime.workers)))
+        drawable = list(chain.from_iterable(processes.gather(own)))
+        # Every process draws all quotas, which costs next to nothing, and so knows its own.
+        quotas = draw_quotas(drawable, chosen.draws, seed=params.seed, round_key=round_key)
+        with processes.shared_folder(pseudo_labels) as folder:
 
-        def write(rows: range) -> list[ClassCounts]:
-            written = []
-            for index, (prediction, confidence) in zip(rows, store.pixels_of(rows), strict=True):
-                image_id = store.image_ids[index]
-                labels, given = label_image(
-                    prediction, confidence, chosen, counted[index], quotas[index],
-                    seed=params.seed, round_key=round_key, image_id=image_id,
-                )  # fmt: skip
-                write_label_png(folder / f"{image_id}.png", labels, classes.colors)
-                written.append(given)
-            return written
+            def write(rows: range) -> list[ClassCounts]:
+                written = []
+                for index, (prediction, confidence) in zip(rows, store.pixels_of(rows), strict=True):
+                    image_id = store.image_ids[index]
+                    labels, given = label_image(
+                        prediction, confidence, chosen, drawable[index], quotas[index],
+                        seed=params.seed, round_key=round_key, image_id=image_id,
+                    )  # fmt: skip
+                    write_label_png(folder / f"{image_id}.png", labels, classes.colors)
+                    written.append(given)
+                return written
 
-        written = chain.from_iterable(map_ordered(write, shards, workers=params.runtime.workers))
-        realized = sum_counts(progress(written, total=len(store.image_ids), unit="image"), classes.num_classes)
-        check_realized(chosen, realized, where=str(confidences))
+            written = chain.from_iterable(map_ordered(write, shards, workers=params.runtime.workers))
+            realized = sum_counts(progress(written, total=len(own), unit="image"), classes.num_classes)
+            check_realized(chosen, sum_counts(processes.gather(realized), classes.num_classes), where=str(confidences))
 
 
 if __name__ == "__main__":

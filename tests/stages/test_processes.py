@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from pipeline.files import digest
 from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage
 
 MANY = {**TINY, "data.streets.train_images": 30, "softmax_store.shard_mib": 0.06, "training.log_every": 1}
-INFER, STUDENT = command_of("infer"), command_of("train_student")
+INFER, STUDENT, SAMPLE = command_of("infer"), command_of("train_student"), command_of("sample_labels")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,17 @@ def test_two_processes_write_the_store_of_one_and_what_is_killed_goes_on_in_one(
     assert digest(workspace / "out/softmax.zarr") == expected
 
 
+def test_torchrun_by_hand_writes_the_pseudo_labels_of_one_process(workspace: Path) -> None:
+    change_params(workspace, {"runtime.processes": 1})
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    name, *arguments = SAMPLE
+    assert (
+        subprocess.run([*launcher, f"stages.{name}", *arguments], cwd=workspace, env=environment(), check=False).returncode == 0
+    )
+    assert digest(workspace / "out/pseudo_labels") == digest(workspace / "data/rounds/1/pseudo_labels")
+    assert [path.name for path in (workspace / "out").iterdir()] == ["pseudo_labels"]
+
+
 def losses(path: Path) -> list[tuple[float, float]]:
     rows = csv.DictReader(path.read_text().splitlines(), delimiter="\t")
     return [(float(row["loss_labeled"]), float(row["loss_unlabeled"])) for row in rows]
@@ -86,3 +98,35 @@ def test_a_fault_of_the_user_is_one_line_and_no_account_of_the_engine(workspace:
         "Error: params.yaml - batch size - expected a multiple of 2 processes - found 3 - change it or the number of processes"
     }
     assert not (workspace / "out").exists()
+
+
+def test_a_fault_in_one_process_ends_all_of_them_with_its_line(workspace: Path) -> None:
+    # The first process's; it takes the folder away that the other writes to.
+    shard = workspace / "data/rounds/1/confidences.zarr/prediction/c/0"
+    file = next(path for path in shard.rglob("*") if path.is_file())
+    whole = file.read_bytes()
+    file.unlink()  # a link into the softmax store, or DVC's cache
+    file.write_bytes(whole[: len(whole) // 2])
+    try:
+        done = run_stage(workspace, *SAMPLE)
+    finally:
+        file.unlink()
+        file.write_bytes(whole)
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("stage: ")]
+    assert "expected a whole confidence store" in line
+    assert not (workspace / "out/pseudo_labels").exists()
+
+
+def test_a_killed_process_is_named_by_the_one_that_started_it(workspace: Path) -> None:
+    command = [sys.executable, "-m", f"stages.{STUDENT[0]}", *STUDENT[1:]]
+    with subprocess.Popen(command, cwd=workspace, env=environment(), stderr=subprocess.PIPE, text=True) as stage:
+        assert stage.stderr is not None
+        lines = [stage.stderr.readline()]  # progress: both are in the middle of it
+        children = subprocess.run(["pgrep", "-P", str(stage.pid), "-f", "stages"], capture_output=True, text=True, check=True)
+        os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
+        lines += stage.stderr.readlines()
+    assert stage.returncode == 1
+    [line] = [line for line in lines if not line.startswith("stage: ")]
+    assert re.match(r"Error: process [01] of 2 - expected it to end by itself - killed by SIGKILL - free memory", line)
+    assert not (workspace / "out/model.safetensors").exists()

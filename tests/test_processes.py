@@ -1,0 +1,19 @@
+"""How work is split between processes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.processes import Processes
+
+
+@given(st.integers(1, 9), st.lists(st.integers(), max_size=30))
+def test_parts_follow_each_other_and_are_all_of_it(size: int, items: list[int]) -> None:
+    parts = [list(Processes(rank, size).part(items)) for rank in range(size)]
+    assert [item for part in parts for item in part] == items
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_one_process_needs_no_engine() -> None:
+    alone = Processes(0, 1)
+    alone.wait()
+    assert alone.gather("what it gives") == ["what it gives"]
