@@ -62,9 +62,7 @@ def test_torchrun_by_hand_writes_the_pseudo_labels_of_one_process(workspace: Pat
     change_params(workspace, {"runtime.processes": 1})
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     name, *arguments = SAMPLE
-    assert (
-        subprocess.run([*launcher, f"stages.{name}", *arguments], cwd=workspace, env=environment(), check=False).returncode == 0
-    )
+    subprocess.run([*launcher, f"stages.{name}", *arguments], cwd=workspace, env=environment(), check=True)
     assert digest(workspace / "out/pseudo_labels") == digest(workspace / "data/rounds/1/pseudo_labels")
     assert [path.name for path in (workspace / "out").iterdir()] == ["pseudo_labels"]
 
