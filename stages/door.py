@@ -23,7 +23,7 @@ IS_FIRST = os.environ.get("RANK", "0") == "0"
 
 IS_ONE_OF_SEVERAL = int(os.environ.get("WORLD_SIZE", "1")) > 1
 
-_LOSS_OF_ANOTHER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL", "TCPStore")
+_LOSS_OF_ANOTHER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process")
 """How torch's engines say that another process of the stage has gone."""
 
 fresh_option = click.option("--fresh", is_flag=True, help="Drop the partial work of an interrupted run and start over.")
@@ -48,7 +48,8 @@ def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]
             # torch says "out of memory" and "DataLoader worker ... is killed" in RuntimeErrors; any other is a fault of ours.
             text = " ".join(str(error).split())
             if IS_ONE_OF_SEVERAL and any(mark in text for mark in _LOSS_OF_ANOTHER):
-                raise click.exceptions.Exit(1) from error  # that one says what was wrong
+                say("another process of this stage has ended before its time: see what it said, and whether it can be reached")
+                raise click.exceptions.Exit(1) from error
             if isinstance(error, RuntimeError) and "out of memory" not in text and "DataLoader worker" not in text:
                 raise
             raise click.ClickException(
