@@ -359,13 +359,14 @@ class RuntimeParams(Section):
     workers: Count
     """Threads that check and read images, quantize softmax maps, draw labels and write PNGs; never changes a result."""
     processes: Count
-    """Processes of this machine that pretrain, infer and train_student run in: one per GPU. The pseudo labels of given teachers
-    are the same; trainings see the same batches and losses, up to rounding. Batch sizes must be multiples of it."""
+    """Processes of this machine that pretrain, infer, sample_labels and train_student run in: one per GPU. The pseudo labels of
+    given teachers are the same; trainings see the same batches and losses, up to rounding. Batch sizes are multiples of it."""
     softmax_url: Annotated[str, Field(pattern=r"^[a-z0-9+.-]+://.+$")] | None
     """Where softmax maps are written instead of data/rounds, of any file system that fsspec knows: s3://BUCKET/FOLDER. Each
     store gets a folder of its own below it, and nothing deletes one."""
     cache_gib: Annotated[float, Field(ge=0.0)]
-    """Memory for decoded training images, in GiB: where all of them fit, each is decoded once; never changes a result."""
+    """Memory of all processes together for decoded training images, in GiB: where all of them fit, each is decoded once; never
+    changes a result."""
     compile: bool
     """Compile the network before training and inference (torch.compile; needs a C++ compiler). It pays on a GPU and for long
     runs; the last bits can change, as with another device."""

@@ -11,12 +11,19 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.files import atomic_path
 
 Item = TypeVar("Item")
+
+PATIENCE = timedelta(days=30)
+"""How long a process waits for the others: as long as it takes. The launcher ends it where one of them has died."""
+
+_LAUNCHED = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR"}
+"""What `torchrun` tells a process; a scheduler's WORLD_SIZE alone means nothing."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,13 @@ class Processes:
 
 
 def count_processes() -> int:
-    """Return how many processes run this stage, as their environment says."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """Return how many processes run this stage together."""
+    return int(os.environ["WORLD_SIZE"]) if is_launched() else 1
+
+
+def is_launched() -> bool:
+    """Return whether `torchrun`, or a stage itself, started this process."""
+    return os.environ.keys() >= _LAUNCHED
 
 
 @contextmanager
@@ -101,32 +113,35 @@ def join_processes() -> Iterator[Processes]:
         return
     from torch import distributed
 
-    distributed.init_process_group("gloo")
+    distributed.init_process_group("gloo", timeout=PATIENCE)
     try:
         yield Processes(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
 
 
-def launch(processes: int, module: str, arguments: Sequence[str]) -> bool:
+def launch(processes: int, module: str, arguments: Sequence[str], *, code_of_loss: int) -> bool:
     """Run a module in several processes of this machine, as `torchrun --standalone` does, and wait for them.
 
     Args:
         processes: how many.
         module: to run, as by `python -m`.
         arguments: of its command line.
+        code_of_loss: exit code of a process that ends because it has lost another.
 
     Returns:
         Whether all of them ended well; those that failed have said themselves what was wrong.
 
     Raises:
         ValueError: one of them was killed, and so could say nothing.
+        KeyboardInterrupt: this process was told to end; it has ended the others.
     """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     # Where a process fails, it says so itself; the engine's own account of it is a screen long.
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    logging.disable(logging.ERROR)
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -138,14 +153,17 @@ def launch(processes: int, module: str, arguments: Sequence[str]) -> bool:
     )
     try:
         elastic_launch(config, sys.executable)("-m", module, *arguments)
+    except SignalException as error:
+        raise KeyboardInterrupt from error
     except ChildFailedError as error:
-        for rank, failure in error.failures.items():
-            # SIGTERM is how the engine ends the others.
-            if failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM:
-                name = signal.Signals(-failure.exitcode).name
-                raise ValueError(
-                    f"process {rank} of {processes} - expected it to end by itself - killed by {name}"
-                    " - free memory or lower runtime.processes, then run again"
-                ) from error
-        return False
+        failures = {rank: failure for rank, failure in error.failures.items() if failure.exitcode != code_of_loss}
+        if not failures or any(failure.exitcode > 0 for failure in failures.values()):
+            return False
+        rank, failure = next(iter(failures.items()))
+        remedies = {signal.SIGKILL: "free memory or lower runtime.processes, then run again", signal.SIGTERM: "run again"}
+        killer = signal.Signals(-failure.exitcode)
+        raise ValueError(
+            f"process {rank} of {processes} - expected it to end by itself - ended by {killer.name}"
+            f" - {remedies.get(killer, 'see what it said')}"
+        ) from error
     return True

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, distributed
 
 from pipeline.params import RuntimeParams
-from pipeline.processes import Processes, count_processes
+from pipeline.processes import PATIENCE, Processes, count_processes
 from pipeline.runtime import prepare_device
 from pipeline.scratch import Scratch, open_scratch
 
@@ -70,14 +70,18 @@ def open_world(runtime: RuntimeParams) -> Iterator[World]:
     local = int(os.environ["LOCAL_RANK"])
     # Every process of a node takes a GPU of its own, whichever of them `runtime.device` names.
     on_gpu = runtime.device != "cpu" and torch.cuda.is_available()
+    if on_gpu and local >= torch.cuda.device_count():
+        raise ValueError(
+            f"params.yaml - runtime.processes - expected one for each of {torch.cuda.device_count()} GPUs - found more"
+            " - lower it, or set runtime.device to cpu"
+        )
     device = prepare_device(runtime.model_copy(update={"device": f"cuda:{local}"}) if on_gpu else runtime)
     if on_gpu:
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if on_gpu else "gloo", device_id=device if on_gpu else None)
-    try:
-        yield World(distributed.get_rank(), size, device)
-    finally:
-        distributed.destroy_process_group()
+    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE, device_id=device if on_gpu else None)
+    yield World(distributed.get_rank(), size, device)
+    # Not after an error: NCCL would wait here for processes that wait for this one, and the error would never be told.
+    distributed.destroy_process_group()
 
 
 @contextmanager

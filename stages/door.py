@@ -18,10 +18,14 @@ Item = TypeVar("Item")
 EXISTING = click.Path(exists=True, path_type=Path)
 NEW = click.Path(path_type=Path)
 
-IS_FIRST = os.environ.get("RANK", "0") == "0"
+_IS_ONE_OF_SEVERAL = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys() and os.environ["WORLD_SIZE"] != "1"
+"""Whether `torchrun`, or a stage itself, started several processes of which this is one."""
+
+IS_FIRST = not _IS_ONE_OF_SEVERAL or os.environ["RANK"] == "0"
 """Whether this process speaks for those that run a stage together."""
 
-IS_ONE_OF_SEVERAL = int(os.environ.get("WORLD_SIZE", "1")) > 1
+CODE_OF_LOSS = 3
+"""Exit code of one of several processes that ends because another has gone."""
 
 _LOSS_OF_ANOTHER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process")
 """How torch's engines say that another process of the stage has gone."""
@@ -36,10 +40,24 @@ def load_params() -> Params:
 
 
 def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Turn what a user can cause into one line on stderr and exit code 1; a fault of ours keeps its traceback."""
+    """Turn what a user can cause into one line on stderr and exit code 1; a fault of ours keeps its traceback.
+
+    One of several processes says its line and is gone at once: torch's engines would wait for the others, which wait for it.
+    """
 
     @functools.wraps(run)
     def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        try:
+            translated(*args, **kwargs)
+        except (click.ClickException, click.exceptions.Exit) as error:
+            if not _IS_ONE_OF_SEVERAL:
+                raise
+            if isinstance(error, click.ClickException):
+                error.show()
+            sys.stderr.flush()
+            os._exit(error.exit_code)
+
+    def translated(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
             run(*args, **kwargs)
         except ValueError as error:
@@ -47,9 +65,10 @@ def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]
         except (MemoryError, RuntimeError) as error:
             # torch says "out of memory" and "DataLoader worker ... is killed" in RuntimeErrors; any other is a fault of ours.
             text = " ".join(str(error).split())
-            if IS_ONE_OF_SEVERAL and any(mark in text for mark in _LOSS_OF_ANOTHER):
-                say("another process of this stage has ended before its time: see what it said, and whether it can be reached")
-                raise click.exceptions.Exit(1) from error
+            if _IS_ONE_OF_SEVERAL and any(mark in text for mark in _LOSS_OF_ANOTHER):
+                if os.environ["LOCAL_RANK"] == "0":
+                    _write("another process has ended before its time: see what it said, or whether it can be reached")
+                raise click.exceptions.Exit(CODE_OF_LOSS) from error
             if isinstance(error, RuntimeError) and "out of memory" not in text and "DataLoader worker" not in text:
                 raise
             raise click.ClickException(
@@ -107,7 +126,11 @@ def run_to_end(done: Iterator[int], *, total: int, unit: str) -> None:
 def say(text: str) -> None:
     """Write a line for the person who watches."""
     if IS_FIRST:
-        click.echo(f"{os.environ.get('DVC_STAGE', 'stage')}: {text}", err=True)
+        _write(text)
+
+
+def _write(text: str) -> None:
+    click.echo(f"{os.environ.get('DVC_STAGE', 'stage')}: {text}", err=True)
 
 
 class _Lines:

@@ -1,12 +1,12 @@
 """How a stage becomes several processes."""
 
-import os
 import sys
 
 import click
 
 from pipeline.params import RuntimeParams
-from pipeline.processes import launch
+from pipeline.processes import is_launched, launch
+from stages.door import CODE_OF_LOSS
 
 
 def several_processes(runtime: RuntimeParams) -> bool:
@@ -15,9 +15,9 @@ def several_processes(runtime: RuntimeParams) -> bool:
     Returns:
         Whether it did: then there is nothing left to do.
     """
-    if runtime.processes == 1 or "WORLD_SIZE" in os.environ:
+    if runtime.processes == 1 or is_launched():
         return False
     module = sys.modules["__main__"].__spec__.name  # type: ignore[union-attr]  # stages are run by `python -m`
-    if not launch(runtime.processes, module, sys.argv[1:]):
+    if not launch(runtime.processes, module, sys.argv[1:], code_of_loss=CODE_OF_LOSS):
         raise click.exceptions.Exit(1)
     return True

@@ -8,7 +8,7 @@ import click
 from pipeline.datasets.catalog import read_catalog
 from pipeline.datasets.class_frequencies import ClassCounts, sum_counts
 from pipeline.datasets.images import write_label_png
-from pipeline.labeling.pseudo_labels import check_realized, count_drawable, count_drawable_pixels, label_image
+from pipeline.labeling.pseudo_labels import check_drawable, check_realized, count_drawable, count_drawable_pixels, label_image
 from pipeline.labeling.sampling import draw_quotas
 from pipeline.labeling.selection import read_selection
 from pipeline.parallel import map_ordered
@@ -33,6 +33,11 @@ def main(round_key: str, catalog: Path, confidences: Path, selection: Path, pseu
     classes = read_catalog(catalog)
     store = ConfidenceStore(confidences)
     chosen = read_selection(selection)
+    if chosen.class_names != store.class_names:
+        raise ValueError(
+            f"{selection} - expected the classes of {confidences} - found {', '.join(chosen.class_names)}"
+            " - run the stage `solve_thresholds` again"
+        )
     with join_processes() as processes:
         shards = processes.part(store.shards)
 
@@ -43,6 +48,7 @@ def main(round_key: str, catalog: Path, confidences: Path, selection: Path, pseu
 
         own = list(chain.from_iterable(map_ordered(count, shards, workers=params.runtime.workers)))
         drawable = list(chain.from_iterable(processes.gather(own)))
+        check_drawable(chosen, sum_counts(drawable, store.num_classes), where=str(confidences))
         # Every process draws all quotas, which costs next to nothing, and so knows its own.
         quotas = draw_quotas(drawable, chosen.draws, seed=params.seed, round_key=round_key)
         with processes.shared_folder(pseudo_labels) as folder:

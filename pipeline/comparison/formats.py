@@ -100,7 +100,7 @@ def read_comparison(path: Path) -> Comparison:
         )
         comparison = Comparison(tree["name"], tree["title"], tree["data_set"], tuple(tree["controls"]), rows)
         to_cells(comparison)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} - expected a table that `python -m stages.table` wrote - found {error!r} - write it again or delete it"
         ) from error

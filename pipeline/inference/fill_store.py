@@ -1,5 +1,6 @@
 """From images to a softmax store: reading, network, quantizing and writing overlap, and none waits for a later one."""
 
+import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -13,6 +14,9 @@ from pipeline.inference.quantize import quantize_tensor
 from pipeline.parallel import map_ordered
 from pipeline.softmax_store.quantize import QuantizedMap
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
+
+_THREAD = threading.local()
+"""A stream for each thread that quantizes: torch keeps memory of its own for every stream."""
 
 
 def fill_store(
@@ -60,7 +64,10 @@ def _quantize(writer: SoftmaxStoreWriter, row: int, probs: Tensor, event: torch.
     if event is None:
         return writer.quantize(row, probs.numpy())
     # A stream of its own: the copy to this side waits for this image alone, while the network goes on with the next.
-    stream = torch.cuda.Stream(probs.device)  # type: ignore[no-untyped-call]
+    if not hasattr(_THREAD, "stream"):
+        torch.cuda.set_device(probs.device)  # a thread begins on the first GPU, whichever is this process's
+        _THREAD.stream = torch.cuda.Stream(probs.device)  # type: ignore[no-untyped-call]
+    stream = _THREAD.stream
     stream.wait_event(event)
     with torch.inference_mode(), torch.cuda.stream(stream), writer.naming(row):
         entry = quantize_tensor(probs, floor=writer.floor, dtype=writer.dtype)

@@ -88,7 +88,16 @@ class Predictor:
             workers: threads that read.
         """
         prepared = map_ordered(lambda index: self.prepare(read(index)), range(count), workers=workers)
-        yield from map_ordered(_to_host, (arg_max(self.predict(image)) for image in prepared), workers=1)
+        yield from map_ordered(self._to_host, (arg_max(self.predict(image)) for image in prepared), workers=1)
+
+    def _to_host(self, prediction: Tensor) -> NDArray[np.uint8]:
+        labels: NDArray[np.uint8] = prediction.to(torch.uint8).cpu().numpy()
+        # NaN is equal to no maximum, not even to itself.
+        if int(labels.max()) >= self._network.num_classes:
+            raise ValueError(
+                "network - expected probabilities - found NaN - check its weights, or set inference.precision to float32"
+            )
+        return labels
 
     def _at_scale(self, image: Tensor) -> Tensor:
         params = self._params
@@ -117,11 +126,6 @@ def arg_max(maps: Tensor) -> Tensor:
     count = len(maps)
     ranks = torch.arange(count, 0, -1, dtype=torch.int16, device=maps.device)[:, None, None]
     return count - torch.where(maps == maps.amax(dim=0), ranks, 0).amax(dim=0).long()
-
-
-def _to_host(prediction: Tensor) -> NDArray[np.uint8]:
-    labels: NDArray[np.uint8] = prediction.to(torch.uint8).cpu().numpy()
-    return labels
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -96,6 +96,24 @@ def label_image(
     return labels.reshape(prediction.shape), given
 
 
+def check_drawable(selection: Selection, drawable: NDArray[np.int64], *, where: str) -> None:
+    """Hold the pixels to draw among against the selection.
+
+    Args:
+        selection: of the round.
+        drawable: (C,) int64, pixels of all images that stand in the draw of each class.
+        where: the confidence store, for the message.
+
+    Raises:
+        ValueError: the selection is that of another store.
+    """
+    if len(drawable) != len(selection.draws) or (drawable < selection.draws).any():
+        raise ValueError(
+            f"{where} - expected {selection.draws} pixels by class to draw - found {drawable.tolist()}"
+            " - run the stage `solve_thresholds` again"
+        )
+
+
 def check_realized(selection: Selection, realized: NDArray[np.int64], *, where: str) -> None:
     """Hold the written pseudo labels against the selection, pixel for pixel.
 

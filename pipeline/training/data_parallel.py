@@ -57,8 +57,10 @@ class _SyncBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         count = input.numel() // self.num_features * self._size
-        mean = _sum(input.sum(dim=(0, 2, 3))) / count
-        centered = input - mean[:, None, None]
+        # As torch's own layer, statistics keep their precision under autocast.
+        values = input.to(torch.promote_types(input.dtype, torch.float32))
+        mean = _sum(values.sum(dim=(0, 2, 3))) / count
+        centered = values - mean[:, None, None]
         variance = _sum((centered * centered).sum(dim=(0, 2, 3))) / count
         assert self.running_mean is not None
         assert self.running_var is not None
@@ -69,7 +71,7 @@ class _SyncBatchNorm2d(nn.BatchNorm2d):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return torch.addcmul(self.bias[:, None, None], centered, scale[:, None, None])
+        return torch.addcmul(self.bias[:, None, None], centered, scale[:, None, None]).to(input.dtype)
 
 
 class _Sum(torch.autograd.Function):

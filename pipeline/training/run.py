@@ -45,7 +45,7 @@ def run_training(
         scales=scales,
         seed=course.seed,
         round_key=course.round_key,
-        cache_bytes=int(runtime.cache_gib * 2**30),
+        cache_bytes=int(runtime.cache_gib * 2**30) // world.size,
     )
 
     def batches(first_step: int) -> Iterator[Batch]:

@@ -144,5 +144,13 @@ def test_what_is_no_table_is_named(tmp_path: Path, text: str) -> None:
         read_comparison(tmp_path / "t.json")
 
 
+def test_a_table_whose_values_are_missing_is_named(tmp_path: Path) -> None:
+    tree = json.loads(json.dumps(to_json(comparison(RESULTS, ()))))
+    tree["rows"][0]["spreads"] = None
+    (tmp_path / "t.json").write_text(json.dumps(tree))
+    with pytest.raises(ValueError, match=r"t\.json - expected a table"):
+        read_comparison(tmp_path / "t.json")
+
+
 def test_one_seed_prints_without_a_deviation() -> None:
     assert "| 50.0 |" in to_markdown(comparison([result("dars", "1", 0, 0.5)], ()))

@@ -126,3 +126,11 @@ def test_many_predictions_come_in_order_and_equal_one_by_one(workers: int) -> No
 def test_the_lowest_class_wins_a_tie() -> None:
     maps = torch.tensor([[0.2, 0.5, 0.1], [0.4, 0.5, 0.1], [0.4, 0.0, 0.8]]).reshape(3, 1, 3)
     assert arg_max(maps).tolist() == [[1, 0, 2]]
+
+
+def test_a_network_that_computes_nan_is_refused() -> None:
+    broken = predictor()
+    with torch.no_grad():
+        next(iter(broken._network.head_parameters())).fill_(torch.nan)
+    with pytest.raises(ValueError, match="found NaN - check its weights"):
+        broken.prediction(image(20, 30))

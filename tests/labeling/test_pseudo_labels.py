@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from pipeline.datasets.catalog import IGNORE_INDEX
-from pipeline.labeling.pseudo_labels import check_realized, label_image
+from pipeline.labeling.pseudo_labels import check_drawable, check_realized, label_image
 from pipeline.labeling.selection import Selection
 from pipeline.labeling.solve import METHODS
 from pipeline.softmax_store.quantize import QuantizedMap, quantize
@@ -143,6 +143,18 @@ def test_labels_that_differ_from_the_selection_are_one_line() -> None:
     with pytest.raises(ValueError, match=r"^store - expected .* pixels by class - labeled .* - run the stage `infer`") as error:
         check_realized(selection, np.array([1, 2, 3, 5]), where="store")
     assert "\n" not in str(error.value)
+
+
+def test_the_selection_of_another_store_is_one_line() -> None:
+    images, _ = street_maps()
+    selection = street_selection(images)
+    check_drawable(selection, np.array(selection.draws), where="store")
+    for drawable in (np.array(selection.draws) - np.array([0, 1, 0, 0]), np.array(selection.draws)[:3]):
+        with pytest.raises(
+            ValueError, match=r"^store - expected .* to draw - found .* - run the stage `solve_thresholds`"
+        ) as error:
+            check_drawable(selection, drawable, where="store")
+        assert "\n" not in str(error.value)
 
 
 def test_an_image_whose_counts_are_those_of_another_is_one_line() -> None:

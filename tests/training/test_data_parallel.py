@@ -46,17 +46,18 @@ def batches(world: World, dtype: torch.dtype) -> Callable[[int], Iterator[Batch]
     return from_step
 
 
-def training(world: World, folder: Path, dtype: torch.dtype) -> tuple[SegmentationNetwork, list[Row]]:
+def training(world: World, folder: Path, dtype: torch.dtype, precision: str = "float32") -> tuple[SegmentationNetwork, list[Row]]:
     torch.manual_seed(0)
     network, curve = build_network(MODEL, 3).to(dtype), list[Row]()
     course = Course(steps=STEPS, seed=3, round_key="1")
-    for _ in train(network, batches(world, dtype), course, TRAINING, folder=folder, world=world, curve=curve):
+    params = TRAINING.model_copy(update={"precision": precision})
+    for _ in train(network, batches(world, dtype), course, params, folder=folder, world=world, curve=curve):
         pass
     return network, curve
 
 
-def train_and_save(world: World, folder: Path, dtype: torch.dtype) -> None:
-    network, curve = training(world, folder, dtype)
+def train_and_save(world: World, folder: Path, dtype: torch.dtype, precision: str) -> None:
+    network, curve = training(world, folder, dtype, precision)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     losses = torch.tensor([[row.loss_labeled, row.loss_unlabeled] for row in curve], dtype=torch.float64)
     save_file({**tensors, "losses": losses}, folder / f"rank{world.rank}.safetensors")
@@ -66,7 +67,7 @@ def train_and_save(world: World, folder: Path, dtype: torch.dtype) -> None:
 def test_two_processes_have_the_losses_and_weights_of_one(tmp_path: Path, dtype: torch.dtype, tolerance: float) -> None:
     (tmp_path / "one").mkdir()
     network, curve = training(alone(torch.device("cpu")), tmp_path / "one", dtype)
-    run_in_world(2, train_and_save, tmp_path, dtype)
+    run_in_world(2, train_and_save, tmp_path, dtype, "float32")
     ranks = [load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2)]
     assert all(torch.equal(ranks[0][name], ranks[1][name]) for name in ranks[0])
     expected = torch.tensor([[row.loss_labeled, row.loss_unlabeled] for row in curve], dtype=torch.float64)
@@ -75,6 +76,15 @@ def test_two_processes_have_the_losses_and_weights_of_one(tmp_path: Path, dtype:
     for name, tensor in network.state_dict().items():
         torch.testing.assert_close(ranks[0].pop(name), tensor, rtol=tolerance, atol=tolerance)
     assert not ranks[0]
+
+
+def test_two_processes_train_as_one_under_autocast_up_to_its_rounding(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    _, curve = training(alone(torch.device("cpu")), tmp_path / "one", torch.float32, "bfloat16")
+    run_in_world(2, train_and_save, tmp_path, torch.float32, "bfloat16")
+    losses = load_file(tmp_path / "rank0.safetensors")["losses"].tolist()
+    for (labeled, unlabeled), row in zip(losses, curve, strict=True):
+        assert (labeled, unlabeled) == pytest.approx((row.loss_labeled, row.loss_unlabeled), abs=0.05)
 
 
 @pytest.mark.parametrize("layer", [nn.Dropout(0.4), nn.Dropout2d(0.4)], ids=["elements", "channels"])
