@@ -27,7 +27,7 @@ repro: $(INSTALLED) ## Run the whole experiment: data, rounds 0-2, metrics, repo
 
 test: lint ## Lint, type-check and test.
 	@# A file of tests to a core; one thread each, so that two do not fight for one.
-	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(INSTALLED) ## Measure the pixel paths beside their references and limits: a table of ratios.
 	OMP_NUM_THREADS=1 python -m tests.benchmarks $(BENCH)
