@@ -4,10 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.catalog import IGNORE_INDEX
-from pipeline.labeling.sampling import draw_pixels
+from pipeline.labeling.sampling import REMEDY, draw_labels
 from pipeline.labeling.selection import Selection
-
-_REMEDY = " - counts and pixels of the store do not belong together - run the stage `infer` again"
 
 _PART = 65536
 """Pixels that are compared at a time."""
@@ -85,14 +83,7 @@ def label_image(
         given = quota + np.bincount(classes[kept], minlength=len(quota))
         qualifies &= ~kept
     positions = np.flatnonzero(qualifies)
-    candidates = classes[positions]
-    found = np.bincount(candidates, minlength=len(quota))
-    if not np.array_equal(found, drawable):
-        raise ValueError(
-            f"{image_id} - expected {drawable.tolist()} pixels by class to draw among - found {found.tolist()}{_REMEDY}"
-        )
-    chosen = draw_pixels(candidates, quota, seed=seed, round_key=round_key, image_id=image_id)
-    labels[positions] = np.where(chosen, candidates, np.uint8(IGNORE_INDEX))
+    labels[positions] = draw_labels(classes[positions], drawable, quota, seed=seed, round_key=round_key, image_id=image_id)
     return labels.reshape(prediction.shape), given
 
 
@@ -126,7 +117,7 @@ def check_realized(selection: Selection, realized: NDArray[np.int64], *, where: 
         ValueError: they differ: counts, predictions and confidences of the store do not belong together.
     """
     if tuple(realized.tolist()) != selection.realized_counts:
-        raise ValueError(f"{where} - expected {selection.realized_counts} pixels by class - labeled {realized.tolist()}{_REMEDY}")
+        raise ValueError(f"{where} - expected {selection.realized_counts} pixels by class - labeled {realized.tolist()}{REMEDY}")
 
 
 def _compare(

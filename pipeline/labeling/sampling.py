@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from pipeline.datasets.catalog import IGNORE_INDEX
 from pipeline.randomness import keyed_generator
+
+REMEDY = " - counts and pixels of the store do not belong together - run the stage `infer` again"
 
 _NUMPY_LIMIT = 10**9
 """numpy's hypergeometric takes fewer than this many good and bad items."""
@@ -46,37 +49,54 @@ def draw_quotas(drawable: Iterable[NDArray[np.int64]], draws: Sequence[int], *, 
     return quotas
 
 
-def draw_pixels(
-    classes: NDArray[np.uint8], quota: NDArray[np.int64], *, seed: int, round_key: str, image_id: str
-) -> NDArray[np.bool_]:
-    """Choose as many candidate pixels of each class as its quota says, all subsets alike.
+def draw_labels(
+    candidates: NDArray[np.uint8],
+    drawable: NDArray[np.int64],
+    quota: NDArray[np.int64],
+    *,
+    seed: int,
+    round_key: str,
+    image_id: str,
+) -> NDArray[np.uint8]:
+    """Label as many candidate pixels of each class as its quota says, all subsets alike.
 
     Every candidate is dealt a random byte, and of each class the smallest are chosen; a random order decides among the
     candidates of the one byte of a class where its quota ends. So nothing is sorted but some 1/256 of the candidates.
 
     Args:
-        classes: (Q,) uint8, train ids of an image's candidates.
-        quota: (C,) int64, at most as many as there are candidates of a class.
+        candidates: (Q,) uint8, train ids of an image's pixels in the draw.
+        drawable: (C,) int64, how many of each class were counted to be there.
+        quota: (C,) int64, at most `drawable`.
         seed: of the experiment.
         round_key: names the round.
         image_id: names the image.
 
     Returns:
-        (Q,) bool.
+        (Q,) uint8: the class of a chosen pixel, `IGNORE_INDEX` for any other.
+
+    Raises:
+        ValueError: other candidates are there than were counted.
     """
     rng = keyed_generator(seed, "pixels", round_key, image_id)
-    dealt = (classes.astype(np.uint16) << np.uint16(8)) | np.frombuffer(rng.bytes(len(classes)), np.uint8)
+    dealt = (candidates.astype(np.uint16) << np.uint16(8)) | np.frombuffer(rng.bytes(len(candidates)), np.uint8)
     counts = np.bincount(dealt, minlength=256 * len(quota)).reshape(-1, 256)
-    whole = counts.cumsum(axis=1) <= quota[:, None]
-    chosen: NDArray[np.bool_] = np.take(whole, dealt)
+    up_to = counts.cumsum(axis=1)
+    if not np.array_equal(found := up_to[:, -1], drawable):
+        raise ValueError(
+            f"{image_id} - expected {drawable.tolist()} pixels by class to draw among - found {found.tolist()}{REMEDY}"
+        )
+    whole = up_to <= quota[:, None]
+    classes = np.arange(len(quota), dtype=np.uint8)
+    labels: NDArray[np.uint8] = np.take(np.where(whole, classes[:, None], np.uint8(IGNORE_INDEX)), dealt)
     left = quota - (counts * whole).sum(axis=1)
     partly = np.zeros_like(whole)
     partly[left > 0, whole[left > 0].sum(axis=1)] = True
     tied = rng.permutation(np.flatnonzero(np.take(partly, dealt)))
-    tied = tied[np.argsort(classes[tied], kind="stable")]
-    starts = np.searchsorted(classes[tied], np.arange(len(quota), dtype=np.uint8))
-    chosen[tied] = np.arange(len(tied)) - starts[classes[tied]] < left[classes[tied]]
-    return chosen
+    tied = tied[np.argsort(candidates[tied], kind="stable")]
+    own = candidates[tied]
+    first = np.arange(len(tied)) - np.searchsorted(own, classes)[own] < left[own]
+    labels[tied[first]] = own[first]
+    return labels
 
 
 def hypergeometric(rng: np.random.Generator, good: int, bad: int, draws: int) -> int:

@@ -17,14 +17,22 @@ CONFIDENCE_ARRAYS = ("prediction", "confidence", "confidence_counts", "size")
 """What labeling reads: no array of them grows with the number of classes but the counts, which compress to almost nothing."""
 
 
+PIXEL_ARRAYS = ("softmax", "prediction", "confidence")
+
+
 def create_array(group: zarr.Group, name: str, shape: tuple[int, ...], dtype: str, fill: float, per_shard: int) -> None:
-    """Create an array whose first axis is the images, `per_shard` of them in a file."""
+    """Create an array whose first axis is the images, `per_shard` of them in a file.
+
+    Pixels have a chunk for every image, so that one can be read alone. Everything else is read for all images, and then one
+    chunk per file costs least.
+    """
+    own_chunks = name in PIXEL_ARRAYS
     group.create_array(
         name,
         shape=shape,
         dtype=dtype,
-        chunks=(1, *shape[1:]),
-        shards=(per_shard, *shape[1:]),
+        chunks=(1 if own_chunks else per_shard, *shape[1:]),
+        shards=(per_shard, *shape[1:]) if own_chunks else None,
         # Level 1 without a shuffle: zarr's default wrote twice as slowly for no gain. The checksum finds damaged chunks.
         compressors=ZstdCodec(level=1, checksum=True),
         # With 0 as fill value, zarr writes no chunk for an all-zero image and a lost shard reads as valid data.
