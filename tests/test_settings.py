@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.params import Params, ParamsError, read_params, read_yaml
 from pipeline.settings import change, first_difference, list_settings, merge, overrides, read_setting, suffix
 from stages.experiment import main
+from stages.table import CONTROLS
 from tests.workspace import ROOT, make_workspace
 
 SETTINGS = ROOT / "data/settings"
@@ -29,8 +30,8 @@ def apply(folder: Path, texts: list[str]) -> Path:
     return path
 
 
-def params_of(folder: Path, name: str, run: str) -> Params:
-    setting = read_setting(SETTINGS, name)
+def params_of(folder: Path, name: str, run: str, *, on: str | None = None) -> Params:
+    setting = read_setting(SETTINGS, name, on=on)
     tree = merge(setting.params, setting.runs.get(run, {}))
     return read_params(apply(folder, overrides(tree, read_yaml(ROOT / "params.yaml"))))
 
@@ -93,7 +94,7 @@ def test_pretraining_is_as_long_as_in_the_release(tmp_path: Path) -> None:
 
 
 def test_the_tail_of_cityscapes_has_its_thirteen_classes(tmp_path: Path) -> None:
-    tail = params_of(tmp_path, "table9", "alpha20").evaluation.tail_classes
+    tail = params_of(tmp_path, "table9", "alpha20", on="cityscapes-1-8-361").evaluation.tail_classes
     assert tail is not None
     assert len(tail) == 13
     assert not {"road", "sidewalk", "building", "vegetation", "sky", "car"} & set(tail)
@@ -102,10 +103,11 @@ def test_the_tail_of_cityscapes_has_its_thirteen_classes(tmp_path: Path) -> None
 def test_table_6_varies_ratio_and_augmentation(tmp_path: Path) -> None:
     rows = {}
     for run in read_setting(SETTINGS, "table6").runs:
-        params = params_of(tmp_path, "table6", run)
+        params = params_of(tmp_path, "table6", run, on="cityscapes-1-8-361")
         last = max(params.rounds)
         section = params.rounds[last]
         rows[run] = (int(last), params.labeling_ratio(last), section.beta_min, section.beta_max)
+    assert rows.pop("none") == (2, 0.2, 0.0, 0.0)
     assert rows == {
         "round1-strong": (1, 0.2, 0.2, 0.5),
         "round2-alpha20": (2, 0.2, 0.0, 0.0),
@@ -118,8 +120,8 @@ def test_table_9_and_10_sweep_round_two_and_share_round_one(tmp_path: Path) -> N
     ratios: list[float] = []
     betas: list[tuple[float, float]] = []
     for name in ("table9", "table10"):
-        for run in read_setting(SETTINGS, name).runs:
-            params = params_of(tmp_path, name, run)
+        for run in [run for run in read_setting(SETTINGS, name).runs if run != "none"]:
+            params = params_of(tmp_path, name, run, on="cityscapes-1-8-361")
             assert (params.labeling_ratio("1"), params.rounds["1"].beta_min, params.rounds["1"].beta_max) == (0.2, 0, 0)
             if name == "table9":
                 ratios.append(params.labeling_ratio("2"))
@@ -149,6 +151,19 @@ def test_domain_adaptation_has_its_priors(tmp_path: Path) -> None:
         "oracle": ("dars", None, "labeled", 0),
     }
     assert all(one.augmentation.crop_height == 713 for one in runs.values())
+
+
+@pytest.mark.parametrize("name", ["table4", "table5", "table6", "table9", "table10"])
+@pytest.mark.parametrize("on", [None, "cityscapes-1-8-361", "folder-small"])
+def test_tables_of_methods_run_on_any_data_set_and_have_a_control(name: str, on: str | None, tmp_path: Path) -> None:
+    data_set = {None: "streets", "cityscapes-1-8-361": "cityscapes", "folder-small": "folder"}[on]
+    setting = read_setting(SETTINGS, name, on=on)
+    assert set(setting.needs) <= {data_set}
+    runs = {run: params_of(tmp_path, name, run, on=on) for run in setting.runs}
+    assert {one.data.name for one in runs.values()} == {data_set}
+    assert {run for run, one in runs.items() if one.method == "none"} == set(CONTROLS) & set(runs)
+    longest = max(runs.values(), key=lambda one: len(one.rounds))
+    assert max(len(runs[control].rounds) for control in CONTROLS if control in runs) == len(longest.rounds)
 
 
 @pytest.fixture(scope="module")
@@ -237,12 +252,13 @@ def test_a_wrong_setting_is_one_line(text: str, says: str, tmp_path: Path) -> No
     [
         (["nowhere"], "no such setting - choose one"),
         (["../settings/table9"], "no such setting"),
-        (["table9"], "expected --root cityscapes=FOLDER - found none"),
-        (["table9", "--root", "cityscapes="], "expected --root cityscapes=FOLDER"),
-        (["table9", "--root", "cityscapes=/nowhere"], "expected a folder - found /nowhere"),
-        (["table9", "alpha7", "--root", "cityscapes=."], "expected runs among alpha20, alpha30"),
-        (["table9", "--root", "cityscapes=.", "--here"], "expected one run and one seed - found 5"),
-        (["table9", "--root", "cityscapes=.", "--root", "gta=."], "expected a --root for cityscapes - found 'gta'"),
+        (["table8"], "expected --root cityscapes=FOLDER - found none"),
+        (["table8", "--root", "cityscapes="], "expected --root cityscapes=FOLDER"),
+        (["table8", "--root", "cityscapes=/nowhere"], "expected a folder - found /nowhere"),
+        (["table9", "--on", "cityscapes-1-8-361"], "expected --root cityscapes=FOLDER - found none"),
+        (["table9", "alpha7"], "expected runs among none, alpha20, alpha30"),
+        (["table9", "--here"], "expected one run and one seed - found 6"),
+        (["table8", "--root", "cityscapes=.", "--root", "gta=."], "expected a --root for cityscapes - found 'gta'"),
     ],
 )
 def test_a_wrong_command_is_one_line(arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +304,7 @@ def test_table_4_compares_methods_at_one_labeled_set_and_one_length(tmp_path: Pa
 def test_table_5_compares_calibrations(tmp_path: Path) -> None:
     rows = {run: params_of(tmp_path, "table5", run) for run in read_setting(SETTINGS, "table5").runs}
     assert {run: (one.method, one.calibration, one.training.focal_gamma) for run, one in rows.items()} == {
-        "st": ("st", "none", 0), "st-ts": ("st", "temperature", 0), "st-vector": ("st", "vector", 0),
+        "none": ("none", "none", 0), "st": ("st", "none", 0), "st-ts": ("st", "temperature", 0), "st-vector": ("st", "vector", 0),
         "st-matrix": ("st", "matrix", 0), "st-histogram": ("st", "histogram_binning", 0), "st-focal": ("st", "none", 2),
         "dars": ("dars", "none", 0),
     }  # fmt: skip
