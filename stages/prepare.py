@@ -6,7 +6,7 @@ import click
 
 from pipeline.datasets.catalog import write_catalog
 from pipeline.datasets.check import check_samples
-from pipeline.datasets.class_frequencies import sum_counts
+from pipeline.datasets.class_frequencies import check_pixels, sum_counts
 from pipeline.datasets.find import find_data_set, find_source
 from pipeline.datasets.priors import write_priors
 from pipeline.datasets.samples import unlabeled_view, write_ids, write_samples
@@ -45,6 +45,8 @@ def main(lists: Path, out: Path) -> None:
             pairs = list(progress(checked, total=len(image_ids), unit=f"{name} images"))
             samples = [sample.moved(folder, out) for sample, _ in pairs]
             pixels[name] = sum_counts((counts for _, counts in pairs), count)
+            if name != "unlabeled" and image_ids:
+                check_pixels(pixels[name], where=f"{name} images")
             if name == "unlabeled":
                 # Where label files exist they serve to measure pseudo labels; the list that trains does not know them.
                 write_samples(folder / "unlabeled_truth.tsv", [sample for sample in samples if sample.labels])

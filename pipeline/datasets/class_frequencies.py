@@ -31,11 +31,12 @@ def count_classes(labels: NDArray[np.uint8], num_classes: int) -> NDArray[np.int
     return counts[:num_classes]
 
 
-def class_priors(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def class_priors(counts: NDArray[np.int64], *, where: str = "labeled images") -> Shares:
     """Turn pixel counts into shares (R(.) of Eq. 3).
 
     Args:
         counts: (C,) int64.
+        where: which images were counted, for the message.
 
     Returns:
         (C,) float64, sums to 1.
@@ -43,10 +44,25 @@ def class_priors(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     Raises:
         ValueError: no pixel has a class.
     """
-    total = int(counts.sum())
-    if total == 0:
-        raise ValueError("labeled set - expected pixels with a class - every pixel is ignored - label some")
-    return counts / total
+    check_pixels(counts, where=where)
+    shares: Shares = counts / counts.sum()
+    return shares
+
+
+def check_pixels(counts: NDArray[np.int64], *, where: str) -> None:
+    """Refuse label files that say nothing.
+
+    Args:
+        counts: (C,) int64, their pixels by class.
+        where: which images were counted, for the message.
+
+    Raises:
+        ValueError: no pixel has a class.
+    """
+    if not counts.any():
+        raise ValueError(
+            f"{where} - expected pixels with a class - found only ignored ones - label some, or correct the class list"
+        )
 
 
 def sum_counts(counts: Iterable[NDArray[np.int64]], shape: int | tuple[int, ...]) -> NDArray[np.int64]:

@@ -38,9 +38,10 @@ def target_priors(
     if origin in {"labeled", "source"}:
         return class_priors(labeled)
     if origin == "val":
-        return class_priors(val)
+        return class_priors(val, where="val images")
     if origin.endswith(".json"):
         return read_known_priors(lists / origin, data_set.catalog.class_names)
     image_ids = read_ids(lists / origin, data_set.pairs)
     checked = check_samples(data_set, image_ids, labels_required=True, workers=workers)
-    return class_priors(sum_counts((counts for _, counts in checked), data_set.catalog.num_classes))
+    counts = sum_counts((counts for _, counts in checked), data_set.catalog.num_classes)
+    return class_priors(counts, where=f"images of {lists / origin}")

@@ -55,6 +55,11 @@ def save(path: Path, labels: np.ndarray) -> None:
     Image.fromarray(labels.astype(np.uint8)).save(path)
 
 
+def ignore_all(mine: Path, *numbers: int) -> None:
+    for number in numbers:
+        save(mine / f"labels/street {number}.png", np.full((12, 16), 255))
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated image": (
         lambda mine: truncate(mine / "images/street 0.png"),
@@ -83,6 +88,14 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "value outside the classes in val": (
         lambda mine: save(mine / "labels/street 5.png", np.full((12, 16), 3)),
         "labels/street 5.png - expected values of mine's classes - found 3 -",
+    ),
+    "no labeled pixel with a class": (
+        lambda mine: ignore_all(mine, 0, 1, 2, 3),
+        "labeled images - expected pixels with a class - found only ignored ones -",
+    ),
+    "no validation pixel with a class": (
+        lambda mine: ignore_all(mine, 4, 5),
+        "val images - expected pixels with a class - found only ignored ones -",
     ),
     "labels of another size": (
         lambda mine: save(mine / "labels/street 2.png", np.zeros((16, 12))),
