@@ -37,7 +37,7 @@ def main(
     Every experiment is made in a temporary workspace, so params.yaml and what lies here stay as they are (but with --here); its
     results are kept under its own name, which ends with what -S sets, for `dvc metrics diff`, `dvc exp show` and `dvc exp
     apply`. What is finished is not run again, and what was killed goes on where it stopped. At the end all that is finished is
-    printed as a table.
+    printed as a table and written to --tables, which the report shows.
     """
     if listing or name is None:
         for key in list_settings(settings):
@@ -71,7 +71,7 @@ def main(
 def _describe(key: str, setting: Setting) -> None:
     click.echo(f"{key}: {setting.title}")
     if setting.reference:
-        click.echo(f"  {setting.reference}; mIoU: {setting.figure}")
+        click.echo(f"  {setting.reference}; in the paper: {setting.figure}")
     click.echo("".join(f"  needs --root {data_set}=FOLDER: {files}\n" for data_set, files in setting.needs.items()), nl=False)
     if setting.runs:
         click.echo(f"  runs: {', '.join(setting.runs)}")
