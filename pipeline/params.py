@@ -6,11 +6,11 @@ file, the key path, what was expected and what was found.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BeforeValidator, Field, model_validator
+
+from pipeline.schema import Section, read_section
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Ratio = Annotated[float, Field(gt=0.0, le=1.0)]
@@ -19,15 +19,6 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 RoundKey = Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
 # YAML knows lists only; a frozen section holds tuples.
 _AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
-
-
-class Section(BaseModel):
-    """A part of `params.yaml`: frozen, no unknown keys, no silent conversion."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-AnySection = TypeVar("AnySection", bound=Section)
 
 
 class StreetsParams(Section):
@@ -421,10 +412,10 @@ class Params(Section):
         """Return the section of round `key`.
 
         Raises:
-            ParamsError: `params.yaml` has no such round.
+            ValueError: `params.yaml` has no such round.
         """
         if key not in self.rounds:
-            raise ParamsError(f"params.yaml - rounds - expected one of {', '.join(self.rounds)} - found {key} - add the round")
+            raise ValueError(f"params.yaml - rounds - expected one of {', '.join(self.rounds)} - found {key} - add the round")
         return self.rounds[key]
 
     def depth(self, key: str) -> int:
@@ -438,78 +429,10 @@ class Params(Section):
         return self.alpha if own is None else own
 
 
-class ParamsError(ValueError):
-    """A wrong `params.yaml`; the message is one line."""
-
-
 def read_params(path: Path) -> Params:
     """Read and check `params.yaml`.
 
-    Args:
-        path: a YAML 1.2 file, as DVC reads it.
-
     Raises:
-        ParamsError: the file is missing, is no YAML mapping, or a value is wrong; names the key path.
+        ValueError: the file is missing, is no YAML mapping, or a value is wrong; names the key path.
     """
-    try:
-        return Params.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise ParamsError(describe_error(path, error)) from error
-
-
-def read_yaml(path: Path) -> Any:  # noqa: ANN401 - YAML is what it is; the caller checks it
-    """Read a YAML 1.2 file, as DVC does.
-
-    Raises:
-        ParamsError: the file is missing or is no YAML.
-    """
-    try:
-        return read_yaml_text(path.read_text(encoding="utf-8"), where=str(path))
-    except OSError as error:
-        raise ParamsError(f"{path} - expected a readable file - {error.strerror} - restore it from git") from error
-    except UnicodeDecodeError as error:
-        raise ParamsError(f"{path} - expected YAML - found {error} - correct the line") from error
-
-
-def read_yaml_text(text: str, *, where: str) -> Any:  # noqa: ANN401 - likewise
-    """Parse YAML 1.2.
-
-    Raises:
-        ParamsError: it is no YAML; names `where` it comes from.
-    """
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise ParamsError(f"{where} - expected YAML - found {' '.join(str(error).split())} - correct the line") from error
-
-
-def read_artifact(path: Path, section: type[AnySection], *, what: str, stage: str) -> AnySection:
-    """Read a JSON file that a stage wrote from a section.
-
-    Args:
-        path: of the file.
-        section: its schema.
-        what: it is, for the error: "a calibrator".
-        stage: writes it.
-
-    Raises:
-        ValueError: missing, damaged, or of another schema.
-    """
-    try:
-        return section.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise ValueError(f"{describe_error(path, error)}: run the stage `{stage}`") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} - expected {what} - found {error} - run the stage `{stage}`") from error
-
-
-def describe_error(path: Path, error: ValidationError) -> str:
-    """Put the first of a file's errors in one line: key path, what was expected, what was found."""
-    first = error.errors()[0]
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
-    found = "nothing" if first["type"] == "missing" else repr(first["input"])
-    # Where several values contradict each other, the message names them and the section around them says nothing more.
-    contradiction = first["type"] == "value_error" and isinstance(first["input"], dict)
-    shown = "" if contradiction else f" - found {found[:80]}"
-    return f"{path} - {key} - {first['msg']}{shown}{more} - correct the value"
+    return read_section(path, Params)

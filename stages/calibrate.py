@@ -5,12 +5,9 @@ from pathlib import Path
 
 import click
 
-from pipeline.calibration.calibrator import Calibrator, CalibratorFile, fit_calibrator, write_calibrator
+from pipeline.calibration.calibrator import Calibrator, CalibratorFile, fit_calibrator
 from pipeline.calibration.none import NoCalibration
 from pipeline.calibration.pixels import LabeledMap, sample_pixels
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog, read_catalog
-from pipeline.datasets.images import read_image, read_labels
-from pipeline.datasets.samples import Sample, read_samples
 from pipeline.evaluation.calibration_error import (
     Reliability,
     calibration_errors,
@@ -20,10 +17,13 @@ from pipeline.evaluation.calibration_error import (
 )
 from pipeline.files import atomic_path, write_json
 from pipeline.randomness import keyed_generator
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog, read_catalog
+from pipeline.samples.images import read_image, read_labels
+from pipeline.samples.sample_lists import Sample, read_samples
 from pipeline.softmax_store.confidences import calibrate_confidences, link_confidences
 from pipeline.softmax_store.quantize import quantize
 from pipeline.softmax_store.reader import SoftmaxStore
-from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, round_option, say
+from stages.command import EXISTING, NEW, load_params, one_line_errors, progress, round_option, say
 
 
 @click.command()
@@ -48,11 +48,11 @@ def main(
     if params.calibration == "none":
         with atomic_path(confidences) as folder:
             link_confidences(folder, store)
-        write_calibrator(calibrator, CalibratorFile(class_names=store.class_names, calibrator=NoCalibration()))
+        CalibratorFile(class_names=store.class_names, calibrator=NoCalibration()).write(calibrator)
         write_json(metrics, {"method": "none"})
         return
     # Torch takes seconds to import, and without a calibrator nothing here needs it.
-    from pipeline.inference.predict import Predictor
+    from pipeline.inference.predictor import Predictor
     from pipeline.models.checkpoints import read_model
     from pipeline.runtime import prepare_device
 
@@ -85,7 +85,7 @@ def main(
         class_names=store.class_names, fitted_on=fit.on, fitted_pixels=len(pixels.labels), calibrator=fitted,
         before=reliability_diagram(before), after=reliability_diagram(after),
     )  # fmt: skip
-    write_calibrator(calibrator, content)
+    content.write(calibrator)
     errors = {"before": calibration_errors(before), "after": calibration_errors(after)}
     write_json(metrics, {"method": params.calibration, "fitted_on": fit.on, "measured_on": "val", **errors})
     say(f"{params.calibration} fitted on {len(pixels.labels):,} pixels of {fit.on}: {errors['before']} -> {errors['after']}")

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import click
 
-from pipeline.datasets.catalog import Catalog, read_catalog
-from pipeline.datasets.class_frequencies import Shares, sum_counts
-from pipeline.datasets.images import read_image, write_label_png
-from pipeline.datasets.priors import read_labeled_shares, read_priors
-from pipeline.datasets.samples import read_samples
 from pipeline.evaluation.confusion import measure_samples, sum_confusions
-from pipeline.evaluation.protocol import describe_protocol
 from pipeline.evaluation.pseudo_label_quality import measure_pseudo_labels, pseudo_label_metrics
 from pipeline.evaluation.segmentation import segmentation_metrics, tail_classes
 from pipeline.files import atomic_path, write_json
-from pipeline.inference.predict import Predictor
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.protocol import describe_protocol
 from pipeline.models.checkpoints import read_model
 from pipeline.runtime import prepare_device
-from stages.door import EXISTING, NEW, load_params, one_line_errors, progress
+from pipeline.samples.catalog import Catalog, read_catalog
+from pipeline.samples.class_frequencies import Shares, sum_counts
+from pipeline.samples.images import read_image, write_label_png
+from pipeline.samples.priors import read_labeled_shares, read_priors
+from pipeline.samples.sample_lists import read_samples
+from stages.command import EXISTING, NEW, load_params, one_line_errors, progress
 
 
 @click.command()

@@ -7,9 +7,19 @@ from pathlib import Path
 
 import click
 
-from pipeline.params import read_yaml
-from pipeline.settings import Setting, Tree, change, first_difference, list_settings, merge, overrides, read_setting, suffix
-from stages.door import EXISTING, NEW, one_line_errors, say
+from pipeline.experiments.settings import (
+    Setting,
+    Tree,
+    change,
+    first_difference,
+    list_settings,
+    merge,
+    overrides,
+    read_setting,
+    suffix,
+)
+from pipeline.schema import read_yaml
+from stages.command import EXISTING, NEW, one_line_errors, say
 from stages.table import experiment_name, finished_experiments, recorded_params, write_table
 
 _DVC = (sys.executable, "-m", "dvc", "exp")

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
-from pipeline.datasets.images import read_image
-from pipeline.datasets.samples import read_samples
 from pipeline.files import digest, publish
 from pipeline.inference.fill_store import fill_store
-from pipeline.inference.predict import Predictor
+from pipeline.inference.predictor import Predictor
+from pipeline.machine.device_group import open_shared_scratch, open_world
 from pipeline.models.checkpoints import read_model
+from pipeline.samples.images import read_image
+from pipeline.samples.sample_lists import read_samples
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
-from pipeline.world import open_shared_scratch, open_world
-from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_errors, progress, say
+from stages.command import EXISTING, NEW, fresh_option, load_params, one_line_errors, progress, say
 from stages.processes import several_processes
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from pipeline.datasets.images import read_image
-from pipeline.inference.predict import Predictor
+from pipeline.inference.predictor import Predictor
 from pipeline.models.checkpoints import read_model
-from pipeline.predictions.folder import plan_jobs
-from pipeline.predictions.formats import FORMATS
+from pipeline.predictions.jobs import plan_jobs
+from pipeline.predictions.label_formats import FORMATS
 from pipeline.runtime import prepare_device
-from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, say
+from pipeline.samples.images import read_image
+from stages.command import EXISTING, NEW, load_params, one_line_errors, progress, say
 
 
 @click.command()

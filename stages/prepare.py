@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from pipeline.datasets.catalog import write_catalog
 from pipeline.datasets.check import check_samples
-from pipeline.datasets.class_frequencies import check_pixels, sum_counts
 from pipeline.datasets.find import find_data_set, find_source
-from pipeline.datasets.priors import write_priors
-from pipeline.datasets.samples import unlabeled_view, write_ids, write_samples
 from pipeline.datasets.splits import build_split
 from pipeline.datasets.target_priors import target_priors
 from pipeline.files import atomic_path
-from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, say
+from pipeline.samples.catalog import write_catalog
+from pipeline.samples.class_frequencies import check_pixels, sum_counts
+from pipeline.samples.priors import write_priors
+from pipeline.samples.sample_lists import unlabeled_view, write_ids, write_samples
+from stages.command import EXISTING, NEW, load_params, one_line_errors, progress, say
 
 
 @click.command()

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import click
 
-from pipeline.datasets.catalog import read_catalog
-from pipeline.datasets.samples import read_samples
+from pipeline.machine.device_group import open_shared_scratch, open_world
 from pipeline.models.build import build_network, weight_files
 from pipeline.models.checkpoints import write_model
 from pipeline.runtime import seed_torch
+from pipeline.samples.catalog import read_catalog
+from pipeline.samples.sample_lists import read_samples
 from pipeline.training.curve import Row, write_curve
 from pipeline.training.loop import Course
 from pipeline.training.run import run_training
 from pipeline.training.schedules import count_steps
 from pipeline.training.training_set import TrainingSet
-from pipeline.world import open_shared_scratch, open_world
-from stages.door import EXISTING, NEW, fresh_option, load_params, one_line_errors, run_to_end, say
+from stages.command import EXISTING, NEW, fresh_option, load_params, one_line_errors, run_to_end, say
 from stages.processes import several_processes
 
 

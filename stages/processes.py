@@ -4,9 +4,9 @@ import sys
 
 import click
 
+from pipeline.machine.process_group import is_launched, launch
 from pipeline.params import RuntimeParams
-from pipeline.processes import is_launched, launch
-from stages.door import CODE_OF_LOSS
+from stages.command import CODE_OF_LOSS
 
 
 def several_processes(runtime: RuntimeParams) -> bool:

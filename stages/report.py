@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from pipeline.files import atomic_path
-from pipeline.report.experiment import read_experiment
 from pipeline.report.page import build_page
+from pipeline.report.record import read_experiment
 from pipeline.report.summary import summary
-from stages.door import EXISTING, NEW, load_params, one_line_errors, say
+from stages.command import EXISTING, NEW, load_params, one_line_errors, say
 
 
 @click.command()

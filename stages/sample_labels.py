@@ -5,16 +5,16 @@ from pathlib import Path
 
 import click
 
-from pipeline.datasets.catalog import read_catalog
-from pipeline.datasets.class_frequencies import ClassCounts, sum_counts
-from pipeline.datasets.images import write_label_png
 from pipeline.labeling.pseudo_labels import check_drawable, check_realized, count_drawable, count_drawable_pixels, label_image
 from pipeline.labeling.sampling import draw_quotas
-from pipeline.labeling.selection import read_selection
-from pipeline.parallel import map_ordered
-from pipeline.processes import join_processes
+from pipeline.machine.parallel import map_ordered
+from pipeline.machine.process_group import join_processes
+from pipeline.samples.catalog import read_catalog
+from pipeline.samples.class_frequencies import ClassCounts, sum_counts
+from pipeline.samples.images import write_label_png
+from pipeline.selection import read_selection
 from pipeline.softmax_store.reader import ConfidenceStore
-from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, round_option
+from stages.command import EXISTING, NEW, load_params, one_line_errors, progress, round_option
 from stages.processes import several_processes
 
 

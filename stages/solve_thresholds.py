@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from pipeline.datasets.class_frequencies import sum_counts
-from pipeline.datasets.priors import read_priors
-from pipeline.evaluation.distribution import describe_kl
+from pipeline.divergence import describe_kl
 from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.refine import refine, threshold_columns
-from pipeline.labeling.selection import write_selection
 from pipeline.labeling.solve import solve_class_thresholds
-from pipeline.parallel import map_ordered
+from pipeline.machine.parallel import map_ordered
+from pipeline.samples.class_frequencies import sum_counts
+from pipeline.samples.priors import read_priors
+from pipeline.selection import write_selection
 from pipeline.softmax_store.reader import ConfidenceStore
-from stages.door import EXISTING, NEW, load_params, one_line_errors, progress, round_option
+from stages.command import EXISTING, NEW, load_params, one_line_errors, progress, round_option
 
 
 @click.command()

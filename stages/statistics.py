@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
-from pipeline.datasets.catalog import read_catalog
-from pipeline.datasets.priors import read_labeled_shares
-from pipeline.datasets.samples import read_samples
-from pipeline.labeling.selection import read_selection
+from pipeline.samples.catalog import read_catalog
+from pipeline.samples.priors import read_labeled_shares
+from pipeline.samples.sample_lists import read_samples
+from pipeline.selection import read_selection
 from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
 from pipeline.statistics.classes import appearance
 from pipeline.statistics.images import count_labeled, hold_against_truth, sum_truth
-from pipeline.statistics.round_statistics import describe_round, write_statistics
-from stages.door import EXISTING, NEW, load_params, one_line_errors, progress
+from pipeline.statistics.round_statistics import describe_round
+from stages.command import EXISTING, NEW, load_params, one_line_errors, progress
 
 
 @click.command()
@@ -48,7 +48,7 @@ def main(
         ties=SoftmaxStore(softmax).total_ties(), labeled_shares=read_labeled_shares(priors, classes.class_names),
         frequencies=frequencies, sizes=sizes, confusion=confusion, regions=regions,
     )  # fmt: skip
-    write_statistics(statistics, described)
+    described.write(statistics)
 
 
 if __name__ == "__main__":

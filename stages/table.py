@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from pipeline.comparison.formats import to_csv, to_json, to_markdown
 from pipeline.comparison.rows import Comparison, Result, build_rows, read_values
+from pipeline.comparison.tables import to_csv, to_json, to_markdown
+from pipeline.experiments.settings import Setting, read_setting
 from pipeline.files import write_json, write_text
-from pipeline.params import read_yaml_text
-from pipeline.settings import Setting, read_setting
-from stages.door import EXISTING, NEW, one_line_errors, say
+from pipeline.schema import read_yaml_text
+from stages.command import EXISTING, NEW, one_line_errors, say
 
 CONTROLS = ("none", "none-it")
 """Runs that the others are held against, where a setting has them; the second goes on for as many rounds as those iterated."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import multiprocessing
 
+from pipeline.machine.device_group import open_world
 from pipeline.params import read_params
-from pipeline.world import open_world
 from tests.workspace import ROOT
 
 

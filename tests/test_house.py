@@ -4,19 +4,16 @@ import ast
 import importlib
 import re
 from pathlib import Path
-from typing import Any
 
 import click
-import grimp
 import pytest
-from ruamel.yaml import YAML
 
-from pipeline.params import Params, Section, read_params
-from tests.workspace import ROOT
+from pipeline.params import Params, read_params
+from pipeline.schema import Section
+from tests.dependencies import EDGES, ROOT, body, dependencies, entry, needless_share, script, stages, table
 
-DVC: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
-BODIES = {name: stage.get("do", stage) for name, stage in DVC.items()}
-SCRIPTS = {name: re.search(r"-m stages\.(\w+)", body["cmd"])[1] for name, body in BODIES.items()}  # type: ignore[index]
+BODIES = {name: body(name) for name in stages()}
+SCRIPTS = {name: script(name) for name in BODIES}
 # `epochs: null` and friends have no section of their own; these keys are read through a method of Params.
 THROUGH_METHODS = {
     "labeling_ratio": {"alpha", "rounds.${key}.alpha"},
@@ -24,23 +21,36 @@ THROUGH_METHODS = {
 }
 
 
-@pytest.fixture(scope="module")
-def imports() -> grimp.ImportGraph:
-    return grimp.build_graph("pipeline", "stages")
-
-
-def room(module: str) -> str:
-    parts = module.split(".")
-    path = Path(*parts[:2])
-    return str(path) if (ROOT / path).is_dir() else f"{path}.py"
-
-
 @pytest.mark.parametrize("stage", BODIES)
-def test_a_stage_depends_on_exactly_the_rooms_that_its_imports_reach(stage: str, imports: grimp.ImportGraph) -> None:
-    script = f"stages.{SCRIPTS[stage]}"
-    reached = {room(module) for module in imports.find_upstream_modules(script) | {script} if "." in module}
-    declared = {dep for dep in BODIES[stage]["deps"] if dep.startswith(("stages/", "pipeline/"))}
-    assert declared == reached
+def test_a_stage_depends_on_exactly_the_rooms_that_its_imports_reach(stage: str) -> None:
+    found = dependencies(stage)
+    assert found.declared == found.reached, "`python -m tests.dependencies --write` puts them right"
+
+
+def test_few_of_the_lines_that_stages_depend_on_are_never_imported() -> None:
+    assert needless_share() <= 0.15, "\n".join(table())
+
+
+def test_what_no_stage_depends_on_exists_and_has_a_reason_and_tests() -> None:
+    for edge, reason in EDGES.items():
+        assert (ROOT / edge).exists()
+        assert "(tests/" in reason
+
+
+@pytest.mark.parametrize(
+    ("edited", "stale"),
+    [
+        ("pipeline/datasets/camvid.py", {"prepare"}),
+        ("pipeline/transforms/geometry.py", {"pretrain", "train_student"}),
+        ("pipeline/labeling/sampling.py", {"solve_thresholds", "sample_labels"}),
+        ("pipeline/labeling/dars.py", {"solve_thresholds", "sample_labels"}),
+        ("pipeline/calibration/temperature.py", {"calibrate", "report"}),
+        ("pipeline/experiments/settings.py", set()),
+        ("pipeline/machine/scratch.py", set()),
+    ],
+)
+def test_an_edited_file_makes_its_own_stages_stale_and_no_other(edited: str, stale: set[str]) -> None:
+    assert {stage for stage in BODIES if entry(edited) in dependencies(stage).declared} == stale
 
 
 @pytest.mark.parametrize("stage", BODIES)
@@ -114,9 +124,9 @@ def test_foreach_makes_a_stage_for_every_round() -> None:
     # Integer keys would make every foreach stage vanish without a word (iterative/dvc #8903).
     rounds = read_params(ROOT / "params.yaml").rounds
     assert all(isinstance(key, str) for key in rounds)
-    foreach = [name for name, stage in DVC.items() if "foreach" in stage]
+    foreach = [name for name, stage in stages().items() if "foreach" in stage]
     assert foreach == ["infer", "calibrate", "solve_thresholds", "sample_labels", "statistics", "train_student", "evaluate"]
-    assert all(DVC[name]["foreach"] == "${rounds}" for name in foreach)
+    assert all(stages()[name]["foreach"] == "${rounds}" for name in foreach)
 
 
 def test_no_file_is_named_for_what_it_is_not() -> None:

@@ -1,7 +1,6 @@
 """The calibrators: one table to fit them, one file format to keep them."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -12,8 +11,7 @@ from pipeline.calibration.none import NoCalibration
 from pipeline.calibration.pixels import FittingPixels
 from pipeline.calibration.temperature import Temperature, fit_temperature
 from pipeline.calibration.vector import VectorScaling, fit_vector
-from pipeline.files import write_text
-from pipeline.params import Section, read_artifact
+from pipeline.schema import Artifact
 
 Calibrator = NoCalibration | Temperature | VectorScaling | MatrixScaling | HistogramBinning
 """Any of them: `calibrate` takes (C, ...) probabilities and returns (C, ...) float32 ones on the simplex."""
@@ -30,8 +28,11 @@ Diagram = Mapping[str, tuple[float | None, ...]]
 """Accuracy, confidence and share of pixels of each bin."""
 
 
-class CalibratorFile(Section):
+class CalibratorFile(Artifact):
     """`calibrator.json`."""
+
+    described_as = "a calibrator"
+    written_by = "calibrate"
 
     class_names: tuple[str, ...]
     """(C,)."""
@@ -55,17 +56,3 @@ def fit_calibrator(method: str, pixels: FittingPixels, *, bins: int) -> Calibrat
         bins: of histogram binning.
     """
     return FIT[method](pixels, bins)
-
-
-def write_calibrator(path: Path, content: CalibratorFile) -> None:
-    """Write a calibrator as JSON that reads back exactly."""
-    write_text(path, content.model_dump_json(indent=2) + "\n")
-
-
-def read_calibrator(path: Path) -> CalibratorFile:
-    """Read what `write_calibrator` wrote.
-
-    Raises:
-        ValueError: missing, damaged, or a calibrator that this version does not know.
-    """
-    return read_artifact(path, CalibratorFile, what="a calibrator", stage="calibrate")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from pipeline.calibration.pixels import FittingPixels, calibrate_chunks
-from pipeline.params import Section
+from pipeline.schema import Section
 
 
 class HistogramBinning(Section):

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.params import Section
+from pipeline.schema import Section
 
 
 class NoCalibration(Section):

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from pipeline.calibration.cross_entropy import Array, apply_scores, fit_scores
 from pipeline.calibration.pixels import FittingPixels
-from pipeline.params import Section
+from pipeline.schema import Section
 
 _LARGEST = 100.0
 

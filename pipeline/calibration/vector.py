@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from pipeline.calibration.cross_entropy import LIMIT, Array, apply_scores, fit_scores
 from pipeline.calibration.pixels import FittingPixels
-from pipeline.params import Section
+from pipeline.schema import Section
 
 
 class VectorScaling(Section):

@@ -1,5 +1,5 @@
-"""Samples on disk.
+"""From raw data to checked sample lists; `prepare` alone needs it.
 
-In: a folder of raw data and the `data` section. Out: lists of samples whose files were opened and checked, their catalog of
-classes, images and label maps as arrays, label PNGs. Never: augmentation, networks, a guess about what a file might mean.
+In: a folder as a data set ships it and the `data` section. Out: its images and label files, their classes, the split, the class
+priors. Never: augmentation, networks, a guess about what a file might mean.
 """

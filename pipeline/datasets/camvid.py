@@ -5,10 +5,10 @@ Reference: Brostow, Fauqueur, Cipolla: Semantic object classes in video, PRL 200
 
 from pathlib import Path
 
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.layout import collect, expect_folder, expect_images, present
+from pipeline.datasets.raw_files import collect, expect_folder, expect_images, present
 from pipeline.params import CamVidParams
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 
 CLASS_NAMES = ("sky", "building", "pole", "road", "sidewalk", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
 COLORS = (

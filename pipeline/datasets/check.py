@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.catalog import Catalog
-from pipeline.datasets.class_frequencies import count_classes
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.images import read_image, read_labels
-from pipeline.datasets.samples import Sample
 from pipeline.files import digest
-from pipeline.parallel import map_ordered
+from pipeline.machine.parallel import map_ordered
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.class_frequencies import count_classes
+from pipeline.samples.images import read_image, read_labels
+from pipeline.samples.sample_lists import Sample
 
 
 def check_samples(

@@ -6,10 +6,10 @@ cityscapesscripts/helpers/labels.py, folders and names of its README.
 
 from pathlib import Path
 
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.layout import collect, expect_folder, expect_images, present
+from pipeline.datasets.raw_files import collect, expect_folder, expect_images, present
 from pipeline.params import CityscapesParams
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 
 CLASSES: tuple[tuple[str, int, tuple[int, int, int]], ...] = (
     ("road", 7, (128, 64, 128)),

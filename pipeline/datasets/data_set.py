@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.datasets.catalog import Catalog
+from pipeline.samples.catalog import Catalog
 
 
 @dataclass(frozen=True)

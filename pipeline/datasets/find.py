@@ -9,7 +9,7 @@ from pipeline.datasets.data_set import DataSet
 from pipeline.datasets.folder import find_folder
 from pipeline.datasets.gta5 import find_gta5
 from pipeline.datasets.scannet import find_scannet
-from pipeline.datasets.streets.files import draw_streets
+from pipeline.datasets.streets.draw import draw_streets
 from pipeline.datasets.voc import find_voc
 from pipeline.params import DataParams
 

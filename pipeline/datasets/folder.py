@@ -4,12 +4,12 @@ import colorsys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog, pack_color
 from pipeline.datasets.data_set import DataSet
-from pipeline.datasets.layout import collect, expect_file, expect_folder, expect_images, find_images
-from pipeline.params import Section, describe_error, read_yaml
+from pipeline.datasets.raw_files import collect, expect_file, expect_folder, expect_images, find_images
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog, pack_color
+from pipeline.schema import Section, read_section
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 Color = tuple[Byte, Byte, Byte]
@@ -79,10 +79,7 @@ def _key(file: Path, folder: Path) -> Path:
 
 
 def _read_classes(path: Path) -> Catalog:
-    try:
-        entries = Classes.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise ValueError(describe_error(path, error)) from error
+    entries = read_section(path, Classes)
     names = tuple(entry.name for entry in entries.classes)
     colors = tuple(entry.color or _choose_color(place, len(names)) for place, entry in enumerate(entries.classes))
     ignored = entries.ignore

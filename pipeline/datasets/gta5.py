@@ -8,11 +8,11 @@ Reference: Richter et al., Playing for Data: Ground Truth from Computer Games, E
 
 from pathlib import Path
 
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog, pack_color
 from pipeline.datasets.cityscapes import CLASS_NAMES, COLORS, cityscapes_catalog
 from pipeline.datasets.data_set import DataSet
-from pipeline.datasets.layout import collect, expect_folder, expect_images, present
+from pipeline.datasets.raw_files import collect, expect_folder, expect_images, present
 from pipeline.params import Gta5Params
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog, pack_color
 
 LICENSE_PLATE = 34
 VOID_COLORS = (

@@ -8,10 +8,10 @@ import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.layout import collect, expect_file, expect_folder, expect_images, present
+from pipeline.datasets.raw_files import collect, expect_file, expect_folder, expect_images, present
 from pipeline.params import ScanNetParams
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 
 CLASSES: tuple[tuple[str, int, tuple[int, int, int]], ...] = (
     ("wall", 1, (174, 199, 232)),

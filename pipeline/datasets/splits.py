@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.samples import read_ids
 from pipeline.params import DataParams
 from pipeline.randomness import keyed_generator
+from pipeline.samples.sample_lists import read_ids
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.check import check_samples
-from pipeline.datasets.class_frequencies import Shares, class_priors, sum_counts
 from pipeline.datasets.data_set import DataSet
-from pipeline.datasets.priors import read_known_priors
-from pipeline.datasets.samples import read_ids
+from pipeline.samples.class_frequencies import Shares, class_priors, sum_counts
+from pipeline.samples.priors import read_known_priors
+from pipeline.samples.sample_lists import read_ids
 
 
 def target_priors(

@@ -6,10 +6,10 @@ Detectors, ICCV 2011 (SBD).
 
 from pathlib import Path
 
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
 from pipeline.datasets.data_set import DataSet
-from pipeline.datasets.layout import collect, expect_file, expect_folder, present
+from pipeline.datasets.raw_files import collect, expect_file, expect_folder, present
 from pipeline.params import VocParams
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 
 CLASS_NAMES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",

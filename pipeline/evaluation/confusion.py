@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.catalog import Catalog
-from pipeline.datasets.images import read_labels
-from pipeline.datasets.samples import Sample
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.images import read_labels
+from pipeline.samples.sample_lists import Sample
 
 LabelArray = NDArray[np.uint8]
 

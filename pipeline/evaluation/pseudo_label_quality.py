@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.catalog import Catalog
-from pipeline.datasets.class_frequencies import count_classes
-from pipeline.datasets.images import read_label_png, read_labels
-from pipeline.datasets.samples import Sample
+from pipeline.divergence import describe_kl
 from pipeline.evaluation.confusion import confusion_matrix
-from pipeline.evaluation.distribution import describe_kl
-from pipeline.parallel import map_ordered
+from pipeline.machine.parallel import map_ordered
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.class_frequencies import count_classes
+from pipeline.samples.images import read_label_png, read_labels
+from pipeline.samples.sample_lists import Sample
 
 
 def measure_pseudo_labels(

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.inference.predict import Predictor
+from pipeline.inference.predictor import Predictor
 from pipeline.inference.quantize import quantize_tensor
-from pipeline.parallel import map_ordered
+from pipeline.machine.parallel import map_ordered
 from pipeline.softmax_store.quantize import QuantizedMap
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.inference.predict import arg_max
+from pipeline.inference.predictor import arg_max
 from pipeline.softmax_store.quantize import TIES, QuantizedMap, check_mass, check_range, precision_of
 
 _TYPES = {"float16": (torch.float16, torch.int16), "float32": (torch.float32, torch.int32)}

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.catalog import IGNORE_INDEX
 from pipeline.labeling.sampling import REMEDY, draw_labels
-from pipeline.labeling.selection import Selection
+from pipeline.samples.catalog import IGNORE_INDEX
+from pipeline.selection import Selection
 
 _PART = 65536
 """Pixels that are compared at a time."""

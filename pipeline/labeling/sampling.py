@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from pipeline.datasets.catalog import IGNORE_INDEX
 from pipeline.randomness import keyed_generator
+from pipeline.samples.catalog import IGNORE_INDEX
 
 REMEDY = " - counts and pixels of the store do not belong together - run the stage `infer` again"
 

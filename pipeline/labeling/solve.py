@@ -9,8 +9,8 @@ from pipeline.labeling.class_thresholds import Problem, Thresholds
 from pipeline.labeling.da import solve_da
 from pipeline.labeling.dars import solve_dars
 from pipeline.labeling.none import solve_none
-from pipeline.labeling.selection import Selection
 from pipeline.labeling.st import solve_st
+from pipeline.selection import Selection
 
 METHODS: dict[str, Callable[[Problem], Thresholds]] = {
     "none": solve_none,

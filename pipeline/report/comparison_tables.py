@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.comparison.formats import read_comparison, to_cells
+from pipeline.comparison.tables import read_comparison, to_cells
 from pipeline.report.tables import Cell, Row, Table
 
 _CAPTION = (

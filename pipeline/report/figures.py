@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from pipeline.report.drawing import COLORS, STYLE, TAIL_COLOR, WIDTH, legend, picture, round_colors
-from pipeline.report.experiment import Experiment
 from pipeline.report.pictures import Picture
+from pipeline.report.record import Experiment
 from pipeline.report.rounds import Round
 
 

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from pipeline.report.drawing import COLORS, STYLE, WIDTH, legend, picture, round_colors
-from pipeline.report.experiment import Experiment
 from pipeline.report.pictures import Picture
+from pipeline.report.record import Experiment
 from pipeline.statistics.round_statistics import NUM_BINS
 
 

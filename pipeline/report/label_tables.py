@@ -1,8 +1,8 @@
 """The page's tables of pseudo labels: ties of confidence and what they do, groups of classes."""
 
-from pipeline.evaluation.distribution import describe_kl
-from pipeline.report.experiment import Experiment
+from pipeline.divergence import describe_kl
 from pipeline.report.numerals import NONE, count, difference, nats, percent, points, tone
+from pipeline.report.record import Experiment
 from pipeline.report.rounds import read_divergence
 from pipeline.report.tables import Cell, Row, Table
 

@@ -8,11 +8,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.report.comparison_tables import comparison_tables
-from pipeline.report.experiment import Experiment
 from pipeline.report.figures import class_distributions, class_iou, training_curves
 from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
 from pipeline.report.label_tables import group_table, overlap_table
 from pipeline.report.pictures import NO_LABEL_COLOR, pseudo_label_rows, validation_rows
+from pipeline.report.record import Experiment
 from pipeline.report.summary import facts, summary, tiles
 from pipeline.report.tables import css_color, iou_table, rounds_table, selection_table
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
-from pipeline.datasets.images import read_image, read_label_png, read_labels
-from pipeline.datasets.samples import Sample
-from pipeline.report.experiment import Experiment
+from pipeline.report.record import Experiment
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog
+from pipeline.samples.images import read_image, read_label_png, read_labels
+from pipeline.samples.sample_lists import Sample
 
 NO_LABEL_COLOR = (224, 224, 224)
 """Of pixels without a label; as `write_label_png` paints them."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.calibration.calibrator import CalibratorFile, read_calibrator
+from pipeline.calibration.calibrator import CalibratorFile
 from pipeline.files import read_json
-from pipeline.labeling.selection import Selection, read_selection
-from pipeline.statistics.round_statistics import RoundStatistics, read_statistics
+from pipeline.selection import Selection, read_selection
+from pipeline.statistics.round_statistics import RoundStatistics
 
 ByClass = tuple[float | None, ...]
 """(C,) values, None where a class has none."""
@@ -132,8 +132,8 @@ def _read_round(folder: Path, key: str, class_names: Sequence[str]) -> Round:
         curve=_read_curve(folder / "curve.tsv"),
         selection=selection,
         pseudo_labels=pseudo_labels,
-        statistics=read_statistics(folder / "statistics.json") if key != "0" else None,
-        calibrator=read_calibrator(folder / "calibrator.json") if key != "0" else None,
+        statistics=RoundStatistics.read(folder / "statistics.json") if key != "0" else None,
+        calibrator=CalibratorFile.read(folder / "calibrator.json") if key != "0" else None,
     )
 
 

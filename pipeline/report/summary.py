@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report.experiment import Experiment
 from pipeline.report.numerals import NONE, count, difference, percent, points, tone
+from pipeline.report.record import Experiment
 from pipeline.report.rounds import Round
 
 METHODS = {

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipeline.evaluation.distribution import describe_kl
-from pipeline.labeling.selection import Selection
-from pipeline.report.experiment import Experiment
+from pipeline.divergence import describe_kl
 from pipeline.report.numerals import NONE, count, difference, nats, percent, points, tone
+from pipeline.report.record import Experiment
 from pipeline.report.rounds import PseudoLabels, Round, read_divergence
+from pipeline.selection import Selection
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.parallel import map_ordered
+from pipeline.machine.parallel import map_ordered
 from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, create_confidence_arrays, write_confidence_rows
 from pipeline.softmax_store.location import fetch
 from pipeline.softmax_store.quantize import QuantizedMap, quantize

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
-from pipeline.datasets.class_frequencies import count_classes
-from pipeline.datasets.images import read_label_png, read_labels
-from pipeline.datasets.samples import Sample
 from pipeline.evaluation.confusion import confusion_matrix
-from pipeline.parallel import map_ordered
+from pipeline.machine.parallel import map_ordered
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog
+from pipeline.samples.class_frequencies import count_classes
+from pipeline.samples.images import read_label_png, read_labels
+from pipeline.samples.sample_lists import Sample
 from pipeline.statistics.regions import RegionCounts, measure_regions, no_regions
 
 Held = tuple[NDArray[np.int64], RegionCounts]

@@ -1,15 +1,13 @@
 """`statistics.json`: the statistics of one round, with a schema that the report reads back."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.distribution import describe_kl
-from pipeline.files import write_text
-from pipeline.labeling.selection import Selection
-from pipeline.params import Section, read_artifact
+from pipeline.divergence import describe_kl
+from pipeline.schema import Artifact, Section
+from pipeline.selection import Selection
 from pipeline.statistics.classes import group_of
 from pipeline.statistics.regions import EDGES, RegionCounts
 
@@ -77,8 +75,11 @@ class Divergences(Section):
     pseudo_labeled: float | str | None
 
 
-class RoundStatistics(Section):
+class RoundStatistics(Artifact):
     """One round."""
+
+    described_as = "the statistics of a round"
+    written_by = "statistics"
 
     method: str
     dtype: str
@@ -173,17 +174,3 @@ def describe_round(
         if known
         else None,
     )
-
-
-def write_statistics(path: Path, statistics: RoundStatistics) -> None:
-    """Write statistics as JSON."""
-    write_text(path, statistics.model_dump_json(indent=1) + "\n")
-
-
-def read_statistics(path: Path) -> RoundStatistics:
-    """Read what `write_statistics` wrote.
-
-    Raises:
-        ValueError: missing or damaged.
-    """
-    return read_artifact(path, RoundStatistics, what="the statistics of a round", stage="statistics")

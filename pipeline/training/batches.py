@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from pipeline.machine.device_group import World
 from pipeline.params import AugmentationParams
 from pipeline.randomness import keyed_generator
 from pipeline.training.decoded import DecodedImages
 from pipeline.training.training_set import TrainingSet
 from pipeline.transforms.augment import augment
-from pipeline.world import World
 
 Key = tuple[int, int]
 """Which set and which place in the endless sequence of its shuffled epochs."""

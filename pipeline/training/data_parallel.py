@@ -7,8 +7,8 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
+from pipeline.machine.device_group import World
 from pipeline.models.network import SegmentationNetwork
-from pipeline.world import World
 
 
 def spread(network: SegmentationNetwork, world: World) -> DistributedDataParallel:

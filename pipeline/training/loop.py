@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
+from pipeline.machine.device_group import World
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import TrainingParams
 from pipeline.runtime import autocast, seed_torch
@@ -20,7 +21,6 @@ from pipeline.training.data_parallel import spread
 from pipeline.training.losses import count_labeled, segmentation_loss
 from pipeline.training.resume import read_resume_point, write_resume_point
 from pipeline.training.schedules import poly_factor
-from pipeline.world import World
 
 
 @dataclass(frozen=True)

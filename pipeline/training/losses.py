@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.datasets.catalog import IGNORE_INDEX
 from pipeline.models.network import SegmentationOutput
+from pipeline.samples.catalog import IGNORE_INDEX
 
 
 def count_labeled(labels: Tensor) -> Tensor:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline.machine.device_group import World
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import AugmentationParams, RuntimeParams, TrainingParams
 from pipeline.training.batches import Batch, Crops, load_batches
 from pipeline.training.curve import Row
 from pipeline.training.loop import Course, train
 from pipeline.training.training_set import TrainingSet
-from pipeline.world import World
 
 
 def run_training(

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.catalog import Catalog
-from pipeline.datasets.images import read_image, read_label_png, read_labels
-from pipeline.datasets.samples import Sample
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.images import read_image, read_label_png, read_labels
+from pipeline.samples.sample_lists import Sample
 
 
 @dataclass(frozen=True)

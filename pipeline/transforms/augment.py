@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.models.normalization import normalize_into
 from pipeline.params import AugmentationParams
-from pipeline.transforms.color import blur, distort, normalize_into
+from pipeline.transforms.color import blur, distort
 from pipeline.transforms.draws import Draw, draw_augmentation
 from pipeline.transforms.geometry import build_frame, build_grid, map_crop, sample
 

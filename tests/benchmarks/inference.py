@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pipeline.inference.fill_store import fill_store
-from pipeline.inference.predict import Predictor
+from pipeline.inference.predictor import Predictor
 from pipeline.models.build import build_network
 from pipeline.params import Params, read_params
 from pipeline.runtime import prepare_device

@@ -9,8 +9,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from pipeline.datasets.images import write_label_png
-from pipeline.parallel import map_ordered
+from pipeline.machine.parallel import map_ordered
+from pipeline.samples.images import write_label_png
 from pipeline.softmax_store.confidences import link_confidences
 from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
 from stages.sample_labels import main as sample_labels

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from pipeline.datasets.catalog import Catalog, write_catalog
-from pipeline.datasets.priors import write_priors
+from pipeline.samples.catalog import Catalog, write_catalog
+from pipeline.samples.priors import write_priors
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.workspace import ROOT, change_params
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.datasets.images import read_image, read_label_png, write_label_png
+from pipeline.samples.images import read_image, read_label_png, write_label_png
 from tests.benchmarks.maps import NUM_CLASSES, softmax_map
 from tests.benchmarks.measure import measure
 from tests.benchmarks.table import Row

@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.datasets.catalog import Catalog
-from pipeline.datasets.samples import Sample
+from pipeline.machine.device_group import alone
 from pipeline.models.build import build_network
 from pipeline.params import Params
 from pipeline.runtime import prepare_device
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.sample_lists import Sample
 from pipeline.training.batches import Batch, Crops, load_batches
 from pipeline.training.curve import Row as CurveRow
 from pipeline.training.decoded import DecodedImages
 from pipeline.training.loop import Course, build_optimizer, train, train_step
 from pipeline.training.training_set import TrainingSet
 from pipeline.transforms.augment import augment
-from pipeline.world import alone
 from tests.benchmarks.inference import settings
 from tests.benchmarks.maps import NAMES
 from tests.benchmarks.measure import measure

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.calibration.calibrator import FIT, Calibrator, CalibratorFile, fit_calibrator, read_calibrator, write_calibrator
+from pipeline.calibration.calibrator import FIT, Calibrator, CalibratorFile, fit_calibrator
 from pipeline.calibration.histogram_binning import HistogramBinning, bin_of
 from pipeline.calibration.matrix import MatrixScaling
 from pipeline.calibration.none import NoCalibration
@@ -135,8 +135,8 @@ def test_calibrated_probabilities_lie_on_the_simplex(calibrator: Calibrator, see
 def test_a_calibrator_reads_back_exactly(calibrator: Calibrator, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("calibrator") / "calibrator.json"
     content = CalibratorFile(class_names=("a", "b", "c"), calibrator=calibrator, fitted_on="holdout", fitted_pixels=7)
-    write_calibrator(path, content)
-    assert read_calibrator(path) == content
+    content.write(path)
+    assert CalibratorFile.read(path) == content
 
 
 @pytest.mark.parametrize("method", FIT)
@@ -230,5 +230,5 @@ def test_images_without_a_class_are_no_pixels_to_fit_on() -> None:
 def test_a_damaged_file_is_one_line_that_names_the_stage(tmp_path: Path, text: str) -> None:
     (tmp_path / "calibrator.json").write_text(text)
     with pytest.raises(ValueError, match=r"calibrator\.json - .* run the stage `calibrate`") as error:
-        read_calibrator(tmp_path / "calibrator.json")
+        CalibratorFile.read(tmp_path / "calibrator.json")
     assert "\n" not in str(error.value)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.comparison.formats import read_comparison, to_csv, to_json, to_markdown
 from pipeline.comparison.rows import MEASURES, Comparison, Result, build_rows, read_values
+from pipeline.comparison.tables import read_comparison, to_csv, to_json, to_markdown
 
 
 def result(run: str, key: str, seed: int, mean_iou: float | None, kl: float | None = 0.1) -> Result:

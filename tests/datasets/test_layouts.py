@@ -10,8 +10,8 @@ import pytest
 from pipeline.datasets.check import check_samples
 from pipeline.datasets.data_set import DataSet
 from pipeline.datasets.find import find_data_set
-from pipeline.datasets.images import read_image, read_labels
 from pipeline.params import DataParams, read_params
+from pipeline.samples.images import read_image, read_labels
 from tests.datasets.layouts import (
     Labels,
     write_camvid,

@@ -4,8 +4,8 @@ import numpy as np
 from cityscapesscripts.helpers.labels import labels as official
 
 from pipeline.datasets import cityscapes, gta5, scannet, voc
-from pipeline.datasets.catalog import IGNORE_INDEX
 from pipeline.params import Gta5Params
+from pipeline.samples.catalog import IGNORE_INDEX
 
 BENCHMARK = {
     1: "wall", 2: "floor", 3: "cabinet", 4: "bed", 5: "chair", 6: "sofa", 7: "table", 8: "door", 9: "window", 10: "bookshelf",

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.datasets.catalog import Catalog
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.samples import Sample, read_ids, read_samples, write_ids, write_samples
 from pipeline.datasets.splits import Split, build_split, draw_labeled
 from pipeline.params import DataParams, read_params
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.sample_lists import Sample, read_ids, read_samples, write_ids, write_samples
 from tests.workspace import ROOT
 
 CATALOG = Catalog("toy", ("a",), ((0, 0, 0),), {0: 0})

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datasets.catalog import IGNORE_INDEX
 from pipeline.datasets.streets.canvas import Box, Camera, Canvas
 from pipeline.datasets.streets.scene import CLASS_NAMES, COLORS, WEATHER, draw_scene
+from pipeline.samples.catalog import IGNORE_INDEX
 
 HEAD = ("road", "sidewalk", "building", "vegetation", "sky", "car")
 TAIL = tuple(name for name in CLASS_NAMES if name not in HEAD)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pipeline.divergence import EPSILON, describe_kl, kl_divergence
 from pipeline.evaluation.confusion import confusion_matrix
-from pipeline.evaluation.distribution import EPSILON, describe_kl, kl_divergence
 from pipeline.evaluation.pseudo_label_quality import pseudo_label_metrics
 from pipeline.files import write_json
 from tests import reference

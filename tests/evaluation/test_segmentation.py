@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.datasets.catalog import Catalog
-from pipeline.datasets.samples import Sample
 from pipeline.evaluation.confusion import confusion_matrix, measure_samples, sum_confusions
-from pipeline.evaluation.protocol import describe_protocol
 from pipeline.evaluation.segmentation import iou, mean_iou, segmentation_metrics, tail_classes
+from pipeline.inference.protocol import describe_protocol
 from pipeline.params import EvaluationParams, InferenceParams
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.sample_lists import Sample
 from tests import reference
 
 NAMES = ("road", "sky", "car", "bicycle")

@@ -9,13 +9,13 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.datasets.catalog import IGNORE_INDEX
 from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.pseudo_labels import count_drawable, label_image
 from pipeline.labeling.sampling import draw_quotas
-from pipeline.labeling.selection import Selection
 from pipeline.labeling.solve import solve_class_thresholds
-from pipeline.parallel import map_ordered
+from pipeline.machine.parallel import map_ordered
+from pipeline.samples.catalog import IGNORE_INDEX
+from pipeline.selection import Selection
 from pipeline.softmax_store.quantize import QuantizedMap, quantize
 from tests import reference
 from tests.strategies import FLOAT16_VALUES, Maps, class_priors, labeling_ratios, softmax_maps

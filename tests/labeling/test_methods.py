@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evaluation.distribution import kl_divergence
-from pipeline.labeling.selection import Selection
+from pipeline.divergence import kl_divergence
 from pipeline.labeling.solve import METHODS
+from pipeline.selection import Selection
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests import reference

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from pipeline.datasets.catalog import IGNORE_INDEX
 from pipeline.labeling.pseudo_labels import check_drawable, check_realized, label_image
-from pipeline.labeling.selection import Selection
 from pipeline.labeling.solve import METHODS
+from pipeline.samples.catalog import IGNORE_INDEX
+from pipeline.selection import Selection
 from pipeline.softmax_store.quantize import QuantizedMap, quantize
 from tests.labeling.cases import add_counts, drawable_of, label_all, label_one, quantized, solve, solved
 from tests.strategies import make_probs

@@ -13,8 +13,8 @@ from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.pseudo_labels import count_drawable_pixels, label_image
 from pipeline.labeling.refine import refine, threshold_columns
 from pipeline.labeling.sampling import draw_quotas
-from pipeline.labeling.selection import Selection
 from pipeline.labeling.solve import METHODS, solve_class_thresholds
+from pipeline.selection import Selection
 from pipeline.softmax_store.quantize import count_confidences, precision_of
 from tests import reference
 from tests.labeling.test_methods import assert_same_counts

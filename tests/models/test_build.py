@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.models.build import build_network
-from pipeline.params import ParamsError, read_params
+from pipeline.params import read_params
 from pipeline.runtime import torchvision
 from tests.models.sections import SMALL_NETWORKS, count, model_params
 from tests.workspace import ROOT, change_params
@@ -166,7 +166,7 @@ def test_code_in_a_weights_file_does_not_run(tmp_path: Path, monkeypatch: pytest
 def test_a_combination_that_cannot_be_is_one_line_of_advice(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     change_params(tmp_path, {f"model.{key}": value for key, value in changes.items()})
-    with pytest.raises(ParamsError) as error:
+    with pytest.raises(ValueError, match="model") as error:
         read_params(tmp_path / "params.yaml")
     assert str(error.value).startswith(f"{tmp_path / 'params.yaml'} - model - ")
     assert named in str(error.value)

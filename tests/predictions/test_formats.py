@@ -9,7 +9,7 @@ from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as offic
 from PIL import Image
 
 from pipeline.datasets import cityscapes, voc
-from pipeline.predictions.folder import plan_jobs
+from pipeline.predictions.jobs import plan_jobs
 
 IMAGE = np.zeros((10, 14, 3), np.uint8)
 COLORS = ((10, 20, 30), (200, 100, 0), (0, 0, 255))

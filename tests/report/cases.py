@@ -8,25 +8,25 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.calibration.calibrator import CalibratorFile, write_calibrator
+from pipeline.calibration.calibrator import CalibratorFile
 from pipeline.calibration.none import NoCalibration
 from pipeline.calibration.temperature import Temperature
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog, write_catalog
-from pipeline.datasets.class_frequencies import class_priors
-from pipeline.datasets.images import write_label_png
-from pipeline.datasets.priors import write_priors
-from pipeline.datasets.samples import Sample, unlabeled_view, write_samples
-from pipeline.evaluation.distribution import describe_kl
+from pipeline.divergence import describe_kl
 from pipeline.evaluation.pseudo_label_quality import pseudo_label_metrics
 from pipeline.evaluation.segmentation import segmentation_metrics, tail_classes
 from pipeline.files import write_json
 from pipeline.labeling.class_thresholds import Problem
-from pipeline.labeling.selection import write_selection
 from pipeline.labeling.solve import solve_class_thresholds
 from pipeline.params import EvaluationParams, Params, read_params
-from pipeline.report.experiment import Experiment, read_experiment
+from pipeline.report.record import Experiment, read_experiment
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog, write_catalog
+from pipeline.samples.class_frequencies import class_priors
+from pipeline.samples.images import write_label_png
+from pipeline.samples.priors import write_priors
+from pipeline.samples.sample_lists import Sample, unlabeled_view, write_samples
+from pipeline.selection import write_selection
 from pipeline.statistics.regions import measure_regions
-from pipeline.statistics.round_statistics import describe_round, write_statistics
+from pipeline.statistics.round_statistics import describe_round
 from pipeline.training.curve import Row, write_curve
 from tests.workspace import ROOT
 
@@ -138,12 +138,12 @@ def _self_train(folder: Path, case: Case, counts: np.ndarray, rng: np.random.Gen
         sizes=[0.3 / (index + 1) for index in range(len(counts))], confusion=known,
         regions=measure_regions(labels, np.roll(labels, 1), np.where(labels > 1, labels, 255).astype(np.uint8), ignore_index=255),
     )  # fmt: skip
-    write_statistics(folder / "statistics.json", statistics)
+    statistics.write(folder / "statistics.json")
     diagram = {"accuracy": (None, 0.4, 0.8), "confidence": (None, 0.5, 0.9), "share": (0.0, 0.3, 0.7)}
     calibrated: dict[str, Any] = {"calibrator": NoCalibration()}
     if case.calibrated:
         calibrated = {"calibrator": Temperature(temperature=1.27), "before": diagram, "after": diagram}
-    write_calibrator(folder / "calibrator.json", CalibratorFile(class_names=tuple(case.class_names), **calibrated))
+    CalibratorFile(class_names=tuple(case.class_names), **calibrated).write(folder / "calibrator.json")
     realized = np.array(selection.realized_counts)
     return dict(pseudo_label_metrics(realized, known, priors, case.class_names, pixels=selection.num_pixels))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.comparison.formats import to_json
 from pipeline.comparison.rows import MEASURES, Comparison, Result, build_rows
+from pipeline.comparison.tables import to_json
 from pipeline.report.page import build_page, describe_setting
 from tests.report.cases import Case, read_case
 

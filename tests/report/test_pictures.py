@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets.images import read_label_png
 from pipeline.report.figures import class_distributions, class_iou, training_curves
 from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
 from pipeline.report.label_tables import group_table, overlap_table
 from pipeline.report.pictures import LONGEST_SIDE, NO_LABEL_COLOR, Picture, pseudo_label_rows, validation_rows
+from pipeline.samples.images import read_label_png
 from tests.report.cases import Case, read_case
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pipeline.calibration.calibrator import FIT, read_calibrator
+from pipeline.calibration.calibrator import FIT, CalibratorFile
 from pipeline.files import digest
 from stages.calibrate import main as calibrate
 from tests.stages.data_sets import check_pseudo_labels, pixels, read_list
@@ -56,7 +56,7 @@ def test_errors_before_and_after_are_metrics(experiment: Path) -> None:
         assert 0 <= metrics[when]["ece"] <= 1
         assert metrics[when]["nll"] > 0
     assert "after.ece" in dvc(experiment, "metrics", "show").stdout
-    content = read_calibrator(experiment / "data/rounds/1/calibrator.json")
+    content = CalibratorFile.read(experiment / "data/rounds/1/calibrator.json")
     labels = [pixels(experiment / f"data/prepared/labels/{name}.png") for name in read_list(experiment, "holdout")]
     assert content.fitted_pixels == sum(int((one < 255).sum()) for one in labels)
     assert content.after

@@ -9,11 +9,11 @@ from click import Option
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from pipeline.datasets.images import read_image
-from pipeline.inference.predict import Predictor
+from pipeline.inference.predictor import Predictor
 from pipeline.models.build import build_network
 from pipeline.models.checkpoints import read_model, write_model
 from pipeline.params import read_params
+from pipeline.samples.images import read_image
 from stages.predict import main
 from tests.models.sections import model_params
 from tests.workspace import ROOT, change_params

@@ -11,8 +11,6 @@ from pipeline.statistics.round_statistics import (
     RoundStatistics,
     confidence_histograms,
     describe_round,
-    read_statistics,
-    write_statistics,
 )
 from tests.labeling.cases import solve
 from tests.strategies import FLOAT16_VALUES, NUM_VALUES
@@ -83,10 +81,10 @@ def test_classes_are_grouped_by_how_often_and_how_large_they_appear() -> None:
 
 def test_statistics_read_back_and_damage_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "statistics.json"
-    write_statistics(path, described())
-    assert read_statistics(path) == described()
+    described().write(path)
+    assert RoundStatistics.read(path) == described()
     for text in ("", "{}", path.read_text().replace('"classes"', '"klasses"')):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"statistics\.json - .*run the stage `statistics`") as error:
-            read_statistics(path)
+            RoundStatistics.read(path)
         assert "\n" not in str(error.value)

@@ -6,13 +6,13 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.datasets.catalog import Catalog
-from pipeline.datasets.images import write_label_png
-from pipeline.datasets.samples import Sample
+from pipeline.machine.device_group import World, alone
 from pipeline.params import AugmentationParams, read_params
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.images import write_label_png
+from pipeline.samples.sample_lists import Sample
 from pipeline.training.batches import Batch, Crops, epoch_order, load_batches
 from pipeline.training.training_set import TrainingSet
-from pipeline.world import World, alone
 from tests.workspace import ROOT
 
 ALONE = alone(torch.device("cpu"))

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from pipeline.machine.device_group import World, alone
 from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import ModelParams, TrainingParams, read_params
@@ -15,7 +16,6 @@ from pipeline.training.batches import Batch
 from pipeline.training.curve import Row
 from pipeline.training.data_parallel import _SharedDropout
 from pipeline.training.loop import Course, train
-from pipeline.world import World, alone
 from tests.processes import run_in_world
 from tests.workspace import ROOT
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.machine.device_group import alone
 from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
 from pipeline.models.pspnet import PSPNet
@@ -11,7 +12,6 @@ from pipeline.params import ModelParams, TrainingParams, read_params
 from pipeline.training.batches import Batch
 from pipeline.training.curve import Row, write_curve
 from pipeline.training.loop import Course, train
-from pipeline.world import alone
 from tests.workspace import ROOT
 
 PARAMS = read_params(ROOT / "params.yaml")

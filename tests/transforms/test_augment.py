@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.datasets.catalog import IGNORE_INDEX
+from pipeline.models.normalization import normalize
 from pipeline.params import AugmentationParams
+from pipeline.samples.catalog import IGNORE_INDEX
 from pipeline.transforms.augment import augment
-from pipeline.transforms.color import blur, normalize
+from pipeline.transforms.color import blur
 from tests.transforms.test_draws import PROBABILITIES, params
 
 Image = NDArray[np.uint8]

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.models.normalization import normalize
 from pipeline.runtime import torchvision
-from pipeline.transforms.color import blur, distort, normalize
+from pipeline.transforms.color import blur, distort
 from pipeline.transforms.draws import Distortion
 
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.datasets.catalog import IGNORE_INDEX
+from pipeline.models.normalization import normalize
 from pipeline.runtime import torchvision
+from pipeline.samples.catalog import IGNORE_INDEX
 from pipeline.transforms.augment import apply
-from pipeline.transforms.color import normalize
 from pipeline.transforms.draws import Draw
 from pipeline.transforms.geometry import map_crop
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.streets.canvas import SUPERSAMPLING, Camera, Canvas, Light, hsv, mix, shade, smooth_noise
-from pipeline.datasets.streets.layout import Street, draw_street, furnish
+from pipeline.datasets.streets.ground_plan import Street, draw_street, furnish
 from pipeline.datasets.streets.objects import PAPER, ROAD, SIDEWALK, SKY, VEGETATION, VOID, leaf_color, paint_color
 
 CLASS_NAMES: tuple[str, ...] = (

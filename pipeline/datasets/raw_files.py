@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.datasets.data_set import Pair
-from pipeline.datasets.samples import check_image_id
+from pipeline.samples.sample_lists import check_image_id
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
 """In lower case: what Pillow reads and people have."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.labeling.selection import Selection, read_selection, write_selection
+from pipeline.selection import Selection, read_selection, write_selection
 from tests.labeling.cases import solve, solved
 from tests.strategies import NUM_VALUES
 

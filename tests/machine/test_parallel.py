@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.parallel import map_ordered
+from pipeline.machine.parallel import map_ordered
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2, 4])
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.datasets.layout import IMAGE_SUFFIXES, find_images
+from pipeline.datasets.raw_files import IMAGE_SUFFIXES, find_images
 from pipeline.files import atomic_path
-from pipeline.predictions.formats import FORMATS, Colors, Format
+from pipeline.predictions.label_formats import FORMATS, Colors, Format
 
 OVERLAY_WEIGHT = 0.6
 """Of the class color over the image."""

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.scratch import Scratch, open_scratch
+from pipeline.machine.scratch import Scratch, open_scratch
 
 ROOT = Path(__file__).parents[1]
 WORKER = """
 import os, sys
 from pathlib import Path
-from pipeline.scratch import open_scratch
+from pipeline.machine.scratch import open_scratch
 def say(text): print(text, flush=True)
 with open_scratch(outs=[Path("out")], parameters={"a": 1}, inputs=[], fresh=False, on_wait=say) as scratch:
     say(f"{scratch.folder.name} {scratch.finished} {(scratch.folder / 'lock').read_text() == str(os.getpid())}")
@@ -26,7 +26,7 @@ with open_scratch(outs=[Path("out")], parameters={"a": 1}, inputs=[], fresh=Fals
 
 COMER = """
 from pathlib import Path
-from pipeline.scratch import open_scratch
+from pipeline.machine.scratch import open_scratch
 for _ in range(100):
     with open_scratch(outs=[], parameters={}, inputs=[], fresh=False, on_wait=lambda _: None) as scratch:
         Path("alone").touch(exist_ok=False)
@@ -98,7 +98,7 @@ def test_other_code_of_a_room_or_of_the_stage_itself_has_another_folder(tmp_path
     (tmp_path / "stages" / "door.py").write_text('"""Door."""')
     stage = tmp_path / "stages" / "toy.py"
     stage.write_text(
-        "import stages.door\nfrom pipeline.scratch import open_scratch\n"
+        "import stages.command\nfrom pipeline.machine.scratch import open_scratch\n"
         "with open_scratch(outs=[], parameters={}, inputs=[], fresh=False, on_wait=print) as scratch:\n"
         "    print(scratch.folder)\n"
     )

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, distributed
 
+from pipeline.machine.process_group import PATIENCE, Processes, count_processes
+from pipeline.machine.scratch import Scratch, open_scratch
 from pipeline.params import RuntimeParams
-from pipeline.processes import PATIENCE, Processes, count_processes
 from pipeline.runtime import prepare_device
-from pipeline.scratch import Scratch, open_scratch
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from pipeline.params import ParamsError, Section, describe_error, read_yaml
+from pipeline.schema import Section, read_section
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 _ABSENT = object()
@@ -52,7 +52,7 @@ def read_setting(folder: Path, name: str, *, on: str | None = None) -> Setting:
         on: another setting to start from instead of its own, to compare the same runs on another data set.
 
     Raises:
-        ParamsError: there is no such setting, it starts from itself, or a key or value is wrong.
+        ValueError: there is no such setting, it starts from itself, or a key or value is wrong.
     """
     setting = _read_file(folder, name)
     if on is not None:
@@ -60,7 +60,7 @@ def read_setting(folder: Path, name: str, *, on: str | None = None) -> Setting:
     seen = [name]
     while setting.base is not None:
         if setting.base in seen:
-            raise ParamsError(f"{folder / name}.yaml - base - expected another setting - found {setting.base} - correct it")
+            raise ValueError(f"{folder / name}.yaml - base - expected another setting - found {setting.base} - correct it")
         seen.append(setting.base)
         base = _read_file(folder, setting.base)
         merged = merge(base.params, setting.params)
@@ -179,8 +179,5 @@ def _spell(value: object) -> str:
 def _read_file(folder: Path, name: str) -> Setting:
     path = folder / f"{name}.yaml"
     if name not in list_settings(folder):
-        raise ParamsError(f"{path} - expected one of {', '.join(list_settings(folder))} - found no such setting - choose one")
-    try:
-        return Setting.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise ParamsError(describe_error(path, error)) from error
+        raise ValueError(f"{path} - expected one of {', '.join(list_settings(folder))} - found no such setting - choose one")
+    return read_section(path, Setting)

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.datasets.catalog import Catalog, read_catalog
-from pipeline.datasets.class_frequencies import Shares
-from pipeline.datasets.priors import read_labeled_shares, read_priors
-from pipeline.datasets.samples import Sample, read_samples
 from pipeline.evaluation.segmentation import tail_classes
 from pipeline.params import EvaluationParams
 from pipeline.report.rounds import Round, read_rounds
+from pipeline.samples.catalog import Catalog, read_catalog
+from pipeline.samples.class_frequencies import Shares
+from pipeline.samples.priors import read_labeled_shares, read_priors
+from pipeline.samples.sample_lists import Sample, read_samples
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog, read_catalog, write_catalog
-from pipeline.datasets.images import read_image, read_label_png, read_labels, write_label_png
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog, read_catalog, write_catalog
+from pipeline.samples.images import read_image, read_label_png, read_labels, write_label_png
 
 COLORS = ((10, 20, 30), (200, 100, 0), (0, 0, 255))
 CATALOG = Catalog("toy", ("a", "b", "c"), COLORS, {7: 0, 8: 1, 33: 2, 0: IGNORE_INDEX})

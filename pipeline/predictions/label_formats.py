@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.datasets import cityscapes, voc
-from pipeline.datasets.images import write_label_png
+from pipeline.samples.images import write_label_png
 
 Colors = Sequence[tuple[int, int, int]]
 

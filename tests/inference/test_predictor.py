@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pipeline.inference.predict import Predictor, arg_max
+from pipeline.inference.predictor import Predictor, arg_max
 from pipeline.inference.sliding_window import predict_windows, window_starts
 from pipeline.models.build import build_network
 from pipeline.params import InferenceParams, read_params

@@ -11,8 +11,9 @@ from dvc.utils.hydra import apply_overrides
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.params import Params, ParamsError, read_params, read_yaml
-from pipeline.settings import change, first_difference, list_settings, merge, overrides, read_setting, suffix
+from pipeline.experiments.settings import change, first_difference, list_settings, merge, overrides, read_setting, suffix
+from pipeline.params import Params, read_params
+from pipeline.schema import read_yaml
 from stages.experiment import main
 from stages.table import CONTROLS
 from tests.workspace import ROOT, make_workspace
@@ -242,7 +243,7 @@ def test_a_setting_starts_from_its_base_and_replaces_all_rounds(tmp_path: Path) 
 )
 def test_a_wrong_setting_is_one_line(text: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text(text)
-    with pytest.raises(ParamsError, match=says) as caught:
+    with pytest.raises(ValueError, match=says) as caught:
         read_setting(tmp_path, "wrong")
     assert "\n" not in str(caught.value)
 
@@ -316,7 +317,7 @@ def test_the_runs_of_a_table_start_from_another_setting_where_asked() -> None:
     assert set(setting.needs) == {"cityscapes"}
     assert set(read_setting(SETTINGS, "table9", on="folder-small").needs) == {"folder"}
     assert read_setting(SETTINGS, "table9", on="folder-small").params["data"]["name"] == "folder"
-    with pytest.raises(ParamsError, match="expected one of"):
+    with pytest.raises(ValueError, match="expected one of"):
         read_setting(SETTINGS, "table4", on="nothing")
 
 

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.inference.sliding_window import predict_windows
+from pipeline.machine.parallel import map_ordered
 from pipeline.models.network import SegmentationNetwork
-from pipeline.parallel import map_ordered
+from pipeline.models.normalization import normalize
 from pipeline.params import InferenceParams
 from pipeline.runtime import autocast
-from pipeline.transforms.color import normalize
 
 
 class Predictor:

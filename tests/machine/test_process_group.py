@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.machine.device_group import open_world
+from pipeline.machine.process_group import Processes, count_processes
 from pipeline.params import read_params
-from pipeline.processes import Processes, count_processes
-from pipeline.world import open_world
 from tests.workspace import ROOT
 
 

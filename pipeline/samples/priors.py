@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.class_frequencies import Shares, class_priors
 from pipeline.files import read_json, write_json
+from pipeline.samples.class_frequencies import Shares, class_priors
 
 
 def write_priors(path: Path, class_names: Sequence[str], *, labeled: NDArray[np.int64], target: Shares, origin: str) -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.images import write_label_png
 from pipeline.datasets.streets.scene import CLASS_NAMES, COLORS, draw_scene
 from pipeline.params import StreetsParams
 from pipeline.randomness import keyed_generator
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog
+from pipeline.samples.images import write_label_png
 
 
 def draw_streets(folder: Path, params: StreetsParams) -> DataSet:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import loadmat
 
-from pipeline.datasets.catalog import IGNORE_INDEX, Catalog
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 
 _NOT_LISTED = 256
 """Marks values that a catalog does not list, in a table whose train ids end at 255."""

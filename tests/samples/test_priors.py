@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets.catalog import Catalog
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.priors import read_known_priors, read_labeled_shares, read_priors, write_priors
 from pipeline.datasets.target_priors import target_priors
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.priors import read_known_priors, read_labeled_shares, read_priors, write_priors
 
 NAMES = ("road", "pole")
 CATALOG = Catalog("toy", NAMES, ((0, 0, 0), (1, 1, 1)), {0: 0, 1: 1, 255: 255})

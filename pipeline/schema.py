@@ -1,0 +1,106 @@
+"""Schemas of files: sections of YAML and artifacts of JSON, each with one reader that answers a wrong file in one line."""
+
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.files import write_text
+
+
+class Section(BaseModel):
+    """A part of a file: frozen, no unknown keys, no silent conversion."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+class Artifact(Section):
+    """A JSON file that one stage writes and others read back exactly.
+
+    Attributes:
+        described_as: what it is, for errors: "a calibrator".
+        written_by: the stage that writes it, for errors.
+    """
+
+    described_as: ClassVar[str]
+    written_by: ClassVar[str]
+
+    def write(self, path: Path) -> None:
+        """Write the artifact, whole or not at all; floats read back exactly."""
+        write_text(path, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            ValueError: the file is missing, damaged, or of another schema; names the key and the stage to run.
+        """
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValidationError as error:
+            raise ValueError(describe_error(path, error, remedy=f"delete it and run the stage `{cls.written_by}`")) from error
+        except (OSError, UnicodeDecodeError) as error:
+            found = getattr(error, "strerror", None) or error
+            raise ValueError(
+                f"{path} - expected {cls.described_as} - found {found} - run the stage `{cls.written_by}`"
+            ) from error
+
+
+def read_section(path: Path, section: type[AnySection]) -> AnySection:
+    """Read and check a YAML file.
+
+    Args:
+        path: a YAML 1.2 file, as DVC reads it.
+        section: its schema.
+
+    Raises:
+        ValueError: the file is missing, is no YAML mapping, or a value is wrong; names the key path.
+    """
+    try:
+        return section.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise ValueError(describe_error(path, error, remedy="correct the value")) from error
+
+
+def read_yaml(path: Path) -> Any:  # noqa: ANN401 - YAML is what it is; the caller checks it
+    """Read a YAML 1.2 file, as DVC does.
+
+    Raises:
+        ValueError: the file is missing or is no YAML.
+    """
+    try:
+        return read_yaml_text(path.read_text(encoding="utf-8"), where=str(path))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} - expected YAML - found {error} - correct the line") from error
+    except OSError as error:
+        raise ValueError(f"{path} - expected a readable file - {error.strerror} - restore it from git") from error
+
+
+def read_yaml_text(text: str, *, where: str) -> Any:  # noqa: ANN401 - likewise
+    """Parse YAML 1.2.
+
+    Raises:
+        ValueError: it is no YAML; names `where` it comes from.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ValueError(f"{where} - expected YAML - found {' '.join(str(error).split())} - correct the line") from error
+
+
+def describe_error(path: Path, error: ValidationError, *, remedy: str) -> str:
+    """Put the first of a file's errors in one line: key path, what was expected, what was found, what to do."""
+    first = error.errors()[0]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
+    found = "nothing" if first["type"] == "missing" else repr(first["input"])
+    # Where several values contradict each other, the message names them and the section around them says nothing more.
+    contradiction = first["type"] == "value_error" and isinstance(first["input"], dict)
+    shown = "" if contradiction else f" - found {found[:80]}"
+    return f"{path} - {key} - {first['msg']}{shown}{more} - {remedy}"
