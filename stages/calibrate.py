@@ -16,6 +16,7 @@ from pipeline.evaluation.calibration_error import (
     sum_reliability,
 )
 from pipeline.files import atomic_path, write_json
+from pipeline.params import Params
 from pipeline.randomness import keyed_generator
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog, read_catalog
 from pipeline.samples.images import read_image, read_labels
@@ -23,7 +24,7 @@ from pipeline.samples.sample_lists import Sample, read_samples
 from pipeline.softmax_store.confidences import calibrate_confidences, link_confidences
 from pipeline.softmax_store.quantize import quantize
 from pipeline.softmax_store.reader import SoftmaxStore
-from stages.command import EXISTING, NEW, load_params, one_line_errors, progress, round_option, say
+from stages.command import EXISTING, NEW, echo, progress, round_option, stage_command
 
 
 @click.command()
@@ -37,13 +38,12 @@ from stages.command import EXISTING, NEW, load_params, one_line_errors, progress
 @click.option("--calibrator", type=NEW, required=True, help="Calibrator to write.")
 @click.option("--confidences", type=NEW, required=True, help="Confidence store to write.")
 @click.option("--metrics", type=NEW, required=True, help="Calibration errors before and after to write.")
-@one_line_errors
+@stage_command
 def main(
-    round_key: str, teacher: Path, softmax: Path, labeled_catalog: Path, holdout: Path, catalog: Path, val: Path,
+    params: Params, round_key: str, teacher: Path, softmax: Path, labeled_catalog: Path, holdout: Path, catalog: Path, val: Path,
     calibrator: Path, confidences: Path, metrics: Path,
 ) -> None:  # fmt: skip
     """Fit and apply one round's calibrator; without one, the confidences are those of the softmax store."""
-    params = load_params()
     store = SoftmaxStore(softmax)
     if params.calibration == "none":
         with atomic_path(confidences) as folder:
@@ -88,7 +88,7 @@ def main(
     content.write(calibrator)
     errors = {"before": calibration_errors(before), "after": calibration_errors(after)}
     write_json(metrics, {"method": params.calibration, "fitted_on": fit.on, "measured_on": "val", **errors})
-    say(f"{params.calibration} fitted on {len(pixels.labels):,} pixels of {fit.on}: {errors['before']} -> {errors['after']}")
+    echo(f"{params.calibration} fitted on {len(pixels.labels):,} pixels of {fit.on}: {errors['before']} -> {errors['after']}")
 
 
 def _measure(maps: Iterator[LabeledMap], fitted: Calibrator) -> Iterator[tuple[Reliability, Reliability]]:

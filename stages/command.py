@@ -1,15 +1,18 @@
-"""What every stage has in common: one-line errors, progress that is readable in a terminal and in a file, shared options."""
+"""What every command has in common: parameters, one-line errors, several processes, progress, shared options."""
 
 import functools
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 from tqdm import tqdm
 
+from pipeline.machine.launch import LOST_ANOTHER, launch
+from pipeline.machine.process_group import ProcessLostError, count_processes, is_launched, local_rank, lost_processes, rank
 from pipeline.params import Params, read_params
 
 Arguments = ParamSpec("Arguments")
@@ -18,25 +21,36 @@ Item = TypeVar("Item")
 EXISTING = click.Path(exists=True, path_type=Path)
 NEW = click.Path(path_type=Path)
 
-_IS_ONE_OF_SEVERAL = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys() and os.environ["WORLD_SIZE"] != "1"
-"""Whether `torchrun`, or a stage itself, started several processes of which this is one."""
-
-IS_FIRST = not _IS_ONE_OF_SEVERAL or os.environ["RANK"] == "0"
-"""Whether this process speaks for those that run a stage together."""
-
-CODE_OF_LOSS = 3
-"""Exit code of one of several processes that ends because another has gone."""
-
-_LOSS_OF_ANOTHER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process")
-"""How torch's engines say that another process of the stage has gone."""
-
 fresh_option = click.option("--fresh", is_flag=True, help="Drop the partial work of an interrupted run and start over.")
 round_option = click.option("--round", "round_key", required=True, help="Key of the round in params.yaml.")
 
 
-def load_params() -> Params:
-    """Read `params.yaml` of the folder that DVC runs the stage in."""
-    return read_params(Path("params.yaml"))
+def stage_command(run: Callable[Concatenate[Params, Arguments], None]) -> Callable[Arguments, None]:
+    """Give a stage the parameters of the folder that DVC runs it in, and turn errors into one line."""
+
+    @one_line_errors
+    @functools.wraps(run)
+    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        run(read_params(Path("params.yaml")), *args, **kwargs)
+
+    return wrapper
+
+
+def parallel_stage_command(run: Callable[Concatenate[Params, Arguments], None]) -> Callable[Arguments, None]:
+    """Do what `stage_command` does, in as many processes as `runtime.processes` says."""
+
+    @one_line_errors
+    @functools.wraps(run)
+    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        params = read_params(Path("params.yaml"))
+        if params.runtime.processes == 1 or is_launched():
+            run(params, *args, **kwargs)
+            return
+        module = sys.modules["__main__"].__spec__.name  # type: ignore[union-attr]  # stages are run by `python -m`
+        if not launch(params.runtime.processes, module, sys.argv[1:]):
+            raise click.exceptions.Exit(1)
+
+    return wrapper
 
 
 def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]:
@@ -48,27 +62,32 @@ def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]
     @functools.wraps(run)
     def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
-            translated(*args, **kwargs)
+            _translated(run)(*args, **kwargs)
         except (click.ClickException, click.exceptions.Exit) as error:
-            if not _IS_ONE_OF_SEVERAL:
+            if count_processes() == 1:
                 raise
             if isinstance(error, click.ClickException):
                 error.show()
             sys.stderr.flush()
             os._exit(error.exit_code)
 
-    def translated(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    return wrapper
+
+
+def _translated(run: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
-            run(*args, **kwargs)
+            with lost_processes():
+                run(*args, **kwargs)
+        except ProcessLostError as error:
+            if local_rank() == 0:
+                _write("another process has ended before its time: see what it said, or whether it can be reached")
+            raise click.exceptions.Exit(LOST_ANOTHER) from error
         except ValueError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
         except (MemoryError, RuntimeError) as error:
             # torch says "out of memory" and "DataLoader worker ... is killed" in RuntimeErrors; any other is a fault of ours.
             text = " ".join(str(error).split())
-            if _IS_ONE_OF_SEVERAL and any(mark in text for mark in _LOSS_OF_ANOTHER):
-                if os.environ["LOCAL_RANK"] == "0":
-                    _write("another process has ended before its time: see what it said, or whether it can be reached")
-                raise click.exceptions.Exit(CODE_OF_LOSS) from error
             if isinstance(error, RuntimeError) and "out of memory" not in text and "DataLoader worker" not in text:
                 raise
             raise click.ClickException(
@@ -85,59 +104,92 @@ def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]
     return wrapper
 
 
-def progress(steps: Iterable[Item], *, total: int, unit: str, initial: int = 0) -> Iterable[Item]:
+def progress(items: Iterable[Item], /, *, total: int, unit: str) -> Iterable[Item]:
     """Show a bar with rate and time left; when the output is a file, a line now and then instead.
 
     Args:
-        steps: the work, item by item.
-        total: items in all, those done earlier included.
-        unit: what an item is.
-        initial: items done by an interrupted run.
+        items: the work, item by item.
+        total: items in all; of none, nothing is shown.
+        unit: what an item is, in the singular.
     """
-    terminal = sys.stderr.isatty()
-    bar: Iterable[Item] = tqdm(
-        steps,
-        total=total,
-        unit=f" {unit}",
-        disable=not IS_FIRST,
-        initial=initial,
-        desc=os.environ.get("DVC_STAGE", "stage"),
-        file=sys.stderr if terminal else _Lines(),
-        mininterval=0.1 if terminal else 15.0,
-        dynamic_ncols=terminal,
-        bar_format=None if terminal else "{desc}: {n_fmt} of {total_fmt} [{elapsed} < {remaining}, {rate_fmt}]",
-    )
-    return bar
+    return _bar(items, total=total, unit=unit) if total else items
 
 
-def run_to_end(done: Iterator[int], *, total: int, unit: str) -> None:
-    """Run a work that can resume, under a progress bar.
+def run_to_end(items: Iterator[Item], *, total: int, unit: str, done: int = 0, note: Callable[[Item], str] | None = None) -> None:
+    """Run a work to its end under a bar.
 
     Args:
-        done: yields the number of items done, first those of an interrupted run.
-        total: items in all.
-        unit: what an item is.
+        items: the work, item by item.
+        total: items in all, those done earlier included.
+        unit: what an item is, in the singular.
+        done: items done by an interrupted run.
+        note: of an item, a text to show behind the bar; an empty one leaves the last.
     """
-    first = next(done)
-    for _ in progress(done, total=total, unit=unit, initial=first):
-        pass
+    bar = _bar(items, total=total, unit=unit, initial=done)
+    for item in bar:
+        if note and (text := note(item)):
+            bar.set_postfix_str(text, refresh=False)
 
 
-def say(text: str) -> None:
+def echo(text: str) -> None:
     """Write a line for the person who watches."""
-    if IS_FIRST:
+    if rank() == 0:
         _write(text)
 
 
 def _write(text: str) -> None:
-    click.echo(f"{os.environ.get('DVC_STAGE', 'stage')}: {text}", err=True)
+    click.echo(f"{_name()}: {text}", err=True)
+
+
+def _name() -> str:
+    """Return the name of the stage as DVC has it, of a command by hand that of its module."""
+    return os.environ.get("DVC_STAGE", Path(sys.argv[0]).stem)
+
+
+def _bar(items: Iterable[Item], *, total: int, unit: str, initial: int = 0) -> "_Bar":
+    terminal = sys.stderr.isatty()
+    left, middle, right = "{desc}: {n_fmt} of {total_fmt} {units} ", "{bar} ", "[{elapsed} < {remaining}, {rate_text}]{postfix}"
+    return _Bar(
+        items,
+        total=total,
+        unit=unit,
+        disable=rank() != 0,
+        initial=initial,
+        desc=_name(),
+        file=sys.stderr if terminal else _Lines(),
+        mininterval=0.1 if terminal else 15.0,
+        # A monitor thread would repeat the last count after this long without a new one.
+        maxinterval=math.inf,
+        dynamic_ncols=terminal,
+        bar_format=left + middle * terminal + right,
+    )
+
+
+class _Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
+    """A bar that spells its unit and rate: "3.6 steps/s", "5.2 s/shard"."""
+
+    monitor_interval = 0
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """Fields that `bar_format` may name."""
+        fields: dict[str, Any] = super().format_dict
+        rate, unit = fields["rate"] or (fields["n"] - fields["initial"]) / max(fields["elapsed"], 1e-9), fields["unit"]
+        text = f"{rate:.3g} {unit}s/s" if rate >= 1 or not rate else f"{1 / rate:.3g} s/{unit}"
+        return {**fields, "units": f"{unit}s", "rate_text": text}
 
 
 class _Lines:
-    """A stream that makes a line of everything tqdm would overwrite."""
+    """A stream that makes a line of everything tqdm would overwrite, where the count has changed."""
+
+    def __init__(self) -> None:
+        self._count = ""
 
     def write(self, text: str) -> Any:  # noqa: ANN401 - tqdm's protocol
-        if line := text.strip("\r\n "):
+        line = text.strip("\r\n ")
+        count = line.partition(" [")[0]
+        if count != self._count:
+            self._count = count
             sys.stderr.write(f"{line}\n")
 
     def flush(self) -> None:

@@ -11,13 +11,14 @@ from pipeline.files import atomic_path, write_json
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.protocol import describe_protocol
 from pipeline.models.checkpoints import read_model
+from pipeline.params import Params
 from pipeline.runtime import prepare_device
 from pipeline.samples.catalog import Catalog, read_catalog
 from pipeline.samples.class_frequencies import Shares, sum_counts
 from pipeline.samples.images import read_image, write_label_png
 from pipeline.samples.priors import read_labeled_shares, read_priors
 from pipeline.samples.sample_lists import read_samples
-from stages.command import EXISTING, NEW, load_params, one_line_errors, progress
+from stages.command import EXISTING, NEW, progress, stage_command
 
 
 @click.command()
@@ -32,13 +33,12 @@ from stages.command import EXISTING, NEW, load_params, one_line_errors, progress
 @click.option(
     "--examples", type=NEW, required=True, help="Folder of predicted label PNGs to write, of the first validation images."
 )
-@one_line_errors
+@stage_command
 def main(
-    model: Path, catalog: Path, priors: Path, val: Path, pseudo_labels: Path | None, unlabeled: Path | None,
+    params: Params, model: Path, catalog: Path, priors: Path, val: Path, pseudo_labels: Path | None, unlabeled: Path | None,
     truth: Path | None, metrics: Path, examples: Path,
 ) -> None:  # fmt: skip
     """Measure one round."""
-    params = load_params()
     classes = read_catalog(catalog)
     count, names = classes.num_classes, classes.class_names
     class_priors = read_priors(priors, names)

@@ -19,7 +19,7 @@ from pipeline.experiments.settings import (
     suffix,
 )
 from pipeline.schema import read_yaml
-from stages.command import EXISTING, NEW, one_line_errors, say
+from stages.command import EXISTING, NEW, echo, one_line_errors
 from stages.table import experiment_name, finished_experiments, recorded_params, write_table
 
 _DVC = (sys.executable, "-m", "dvc", "exp")
@@ -69,9 +69,9 @@ def main(
         if dry_run:
             click.echo(shlex.join(["dvc", *command[len(_DVC) - 1 :]]))
         elif key in finished:
-            say(f"{key} is there already; `dvc exp remove {key}` to run it again")
+            echo(f"{key} is there already; `dvc exp remove {key}` to run it again")
         else:
-            say(f"running {key}")
+            echo(f"running {key}")
             if code := subprocess.run(command, check=False).returncode:
                 raise click.ClickException(f"{key} - expected dvc to succeed - exit code {code} - see above, then run this again")
     if not dry_run:

@@ -9,24 +9,24 @@ from pipeline.datasets.find import find_data_set, find_source
 from pipeline.datasets.splits import build_split
 from pipeline.datasets.target_priors import target_priors
 from pipeline.files import atomic_path
+from pipeline.params import Params
 from pipeline.samples.catalog import write_catalog
 from pipeline.samples.class_frequencies import check_pixels, sum_counts
 from pipeline.samples.priors import write_priors
 from pipeline.samples.sample_lists import unlabeled_view, write_ids, write_samples
-from stages.command import EXISTING, NEW, load_params, one_line_errors, progress, say
+from stages.command import EXISTING, NEW, echo, progress, stage_command
 
 
 @click.command()
 @click.option("--lists", type=EXISTING, required=True, help="Folder of the user's own lists of image ids.")
 @click.option("--out", type=NEW, required=True, help="Folder for catalog, lists, priors and drawn images.")
-@one_line_errors
-def main(lists: Path, out: Path) -> None:
+@stage_command
+def main(params: Params, lists: Path, out: Path) -> None:
     """Turn a raw data set into checked sample lists."""
-    params = load_params()
     workers = params.runtime.workers
     with atomic_path(out) as folder:
         folder.mkdir()
-        say(f"finding or drawing the images of {params.data.name}")
+        echo(f"finding or drawing the images of {params.data.name}")
         data_set = find_data_set(params.data, drawn=folder)
         source = find_source(params.data, data_set, drawn=folder)
         split = build_split(data_set, source, params.data, lists=lists, seed=params.seed)
@@ -56,11 +56,11 @@ def main(lists: Path, out: Path) -> None:
         labeled = pixels["labeled"] + pixels["holdout"]
         target = target_priors(params.data.priors, data_set, labeled=labeled, val=pixels["val"], lists=lists, workers=workers)
         write_priors(folder / "class_priors.json", names, labeled=labeled, target=target, origin=params.data.priors)
-        say(f"{len(split.labeled)} labeled, {len(split.unlabeled)} unlabeled, {len(split.val)} validation images")
+        echo(f"{len(split.labeled)} labeled, {len(split.unlabeled)} unlabeled, {len(split.val)} validation images")
         if not split.unlabeled:
-            say("no image is left unlabeled: fine for round 0 alone, but rounds of self-training will stop at `infer`")
+            echo("no image is left unlabeled: fine for round 0 alone, but rounds of self-training will stop at `infer`")
         if absent := [name for name, pixel_count in zip(names, labeled.tolist(), strict=True) if not pixel_count]:
-            say(f"no labeled pixel shows {', '.join(absent)}: a network can hardly learn that")
+            echo(f"no labeled pixel shows {', '.join(absent)}: a network can hardly learn that")
 
 
 if __name__ == "__main__":

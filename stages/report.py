@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from pipeline.files import atomic_path
+from pipeline.params import Params
 from pipeline.report.page import build_page
 from pipeline.report.record import read_experiment
 from pipeline.report.summary import summary
-from stages.command import EXISTING, NEW, load_params, one_line_errors, say
+from stages.command import EXISTING, NEW, echo, stage_command
 
 
 @click.command()
@@ -16,10 +17,9 @@ from stages.command import EXISTING, NEW, load_params, one_line_errors, say
 @click.option("--rounds", type=EXISTING, required=True, help="Folder with a folder per round.")
 @click.option("--tables", type=EXISTING, required=True, help="Folder with tables of other experiments.")
 @click.option("--out", type=NEW, required=True, help="Folder to write index.html to.")
-@one_line_errors
-def main(prepared: Path, rounds: Path, tables: Path, out: Path) -> None:
+@stage_command
+def main(params: Params, prepared: Path, rounds: Path, tables: Path, out: Path) -> None:
     """Write the report; a browser needs no network to show it."""
-    params = load_params()
     settings = params.model_dump(
         mode="json",
         include={
@@ -33,8 +33,8 @@ def main(prepared: Path, rounds: Path, tables: Path, out: Path) -> None:
         folder.mkdir()
         (folder / "index.html").write_text(page, encoding="utf-8")
     for sentence in summary(experiment):
-        say(sentence)
-    say(f"the whole page: {out / 'index.html'}")
+        echo(sentence)
+    echo(f"the whole page: {out / 'index.html'}")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from pipeline.labeling.pseudo_labels import check_drawable, check_realized, coun
 from pipeline.labeling.sampling import draw_quotas
 from pipeline.machine.parallel import map_ordered
 from pipeline.machine.process_group import join_processes
+from pipeline.params import Params
 from pipeline.samples.catalog import read_catalog
 from pipeline.samples.class_frequencies import ClassCounts, sum_counts
 from pipeline.samples.images import write_label_png
 from pipeline.selection import read_selection
 from pipeline.softmax_store.reader import ConfidenceStore
-from stages.command import EXISTING, NEW, load_params, one_line_errors, progress, round_option
-from stages.processes import several_processes
+from stages.command import EXISTING, NEW, parallel_stage_command, progress, round_option
 
 
 @click.command()
@@ -24,12 +24,9 @@ from stages.processes import several_processes
 @click.option("--confidences", type=EXISTING, required=True, help="Confidences of this round.")
 @click.option("--selection", type=EXISTING, required=True, help="Selection of this round.")
 @click.option("--pseudo-labels", type=NEW, required=True, help="Folder of PNGs to write.")
-@one_line_errors
-def main(round_key: str, catalog: Path, confidences: Path, selection: Path, pseudo_labels: Path) -> None:
+@parallel_stage_command
+def main(params: Params, round_key: str, catalog: Path, confidences: Path, selection: Path, pseudo_labels: Path) -> None:
     """Draw and write one round's pseudo labels."""
-    params = load_params()
-    if several_processes(params.runtime):
-        return
     classes = read_catalog(catalog)
     store = ConfidenceStore(confidences)
     chosen = read_selection(selection)

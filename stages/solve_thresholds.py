@@ -9,11 +9,12 @@ from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.refine import refine, threshold_columns
 from pipeline.labeling.solve import solve_class_thresholds
 from pipeline.machine.parallel import map_ordered
+from pipeline.params import Params
 from pipeline.samples.class_frequencies import sum_counts
 from pipeline.samples.priors import read_priors
 from pipeline.selection import write_selection
 from pipeline.softmax_store.reader import ConfidenceStore
-from stages.command import EXISTING, NEW, load_params, one_line_errors, progress, round_option
+from stages.command import EXISTING, NEW, progress, round_option, stage_command
 
 
 @click.command()
@@ -21,10 +22,9 @@ from stages.command import EXISTING, NEW, load_params, one_line_errors, progress
 @click.option("--confidences", type=EXISTING, required=True, help="Confidences of this round.")
 @click.option("--priors", type=EXISTING, required=True, help="Class priors of the labeled set.")
 @click.option("--selection", type=NEW, required=True, help="Selection to write.")
-@one_line_errors
-def main(round_key: str, confidences: Path, priors: Path, selection: Path) -> None:
+@stage_command
+def main(params: Params, round_key: str, confidences: Path, priors: Path, selection: Path) -> None:
     """Solve one round's thresholds; pixels are read only where confidences are float32, once."""
-    params = load_params()
     store = ConfidenceStore(confidences)
     problem = Problem(
         counts=store.total_counts(),

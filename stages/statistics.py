@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.params import Params
 from pipeline.samples.catalog import read_catalog
 from pipeline.samples.priors import read_labeled_shares
 from pipeline.samples.sample_lists import read_samples
@@ -12,7 +13,7 @@ from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
 from pipeline.statistics.classes import appearance
 from pipeline.statistics.images import count_labeled, hold_against_truth, sum_truth
 from pipeline.statistics.round_statistics import describe_round
-from stages.command import EXISTING, NEW, load_params, one_line_errors, progress
+from stages.command import EXISTING, NEW, progress, stage_command
 
 
 @click.command()
@@ -26,13 +27,13 @@ from stages.command import EXISTING, NEW, load_params, one_line_errors, progress
 @click.option("--selection", type=EXISTING, required=True, help="Selection of this round.")
 @click.option("--pseudo-labels", type=EXISTING, required=True, help="Folder of this round's pseudo labels.")
 @click.option("--statistics", type=NEW, required=True, help="Statistics to write.")
-@one_line_errors
+@stage_command
 def main(
+    params: Params,
     catalog: Path, labeled_catalog: Path, labeled: Path, priors: Path, truth: Path, softmax: Path, confidences: Path,
     selection: Path, pseudo_labels: Path, statistics: Path,
 ) -> None:  # fmt: skip
     """Describe one round's pseudo labels."""
-    params = load_params()
     workers, crop = params.runtime.workers, params.augmentation
     classes = read_catalog(catalog)
     store = ConfidenceStore(confidences)

@@ -14,7 +14,7 @@ from pipeline.comparison.tables import to_csv, to_json, to_markdown
 from pipeline.experiments.settings import Setting, read_setting
 from pipeline.files import write_json, write_text
 from pipeline.schema import read_yaml_text
-from stages.command import EXISTING, NEW, one_line_errors, say
+from stages.command import EXISTING, NEW, echo, one_line_errors
 
 CONTROLS = ("none", "none-it")
 """Runs that the others are held against, where a setting has them; the second goes on for as many rounds as those iterated."""
@@ -54,7 +54,7 @@ def write_table(name: str, setting: Setting, out: Path) -> None:
     write_text(out / f"{name}.md", text)
     write_text(out / f"{name}.csv", to_csv(comparison))
     write_json(out / f"{name}.json", to_json(comparison))
-    say(f"written to {out}/{name}.md, .csv and .json")
+    echo(f"written to {out}/{name}.md, .csv and .json")
 
 
 def finished_experiments() -> dict[str, str]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from pipeline.machine.device_group import open_shared_scratch, open_world
+from pipeline.machine.work import open_work
 from pipeline.models.checkpoints import read_model, write_model
+from pipeline.params import Params
 from pipeline.samples.catalog import read_catalog
 from pipeline.samples.sample_lists import read_samples
 from pipeline.selection import read_selection
@@ -15,8 +16,7 @@ from pipeline.training.run import run_training
 from pipeline.training.schedules import count_steps
 from pipeline.training.training_set import TrainingSet
 from pipeline.transforms.draws import scale_range
-from stages.command import EXISTING, NEW, fresh_option, load_params, one_line_errors, round_option, run_to_end, say
-from stages.processes import several_processes
+from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_command, round_option, run_to_end
 
 
 @click.command()
@@ -30,15 +30,13 @@ from stages.processes import several_processes
 @click.option("--model", type=NEW, required=True, help="Checkpoint to write.")
 @click.option("--curve", type=NEW, required=True, help="Training curve to write.")
 @fresh_option
-@one_line_errors
+@parallel_stage_command
 def main(
+    params: Params,
     round_key: str, teacher: Path, catalog: Path, labeled: Path, unlabeled: Path, selection: Path, pseudo_labels: Path,
     model: Path, curve: Path, *, fresh: bool,
 ) -> None:  # fmt: skip
     """Train the student of one round; goes on where an interrupted run stopped."""
-    params = load_params()
-    if several_processes(params.runtime):
-        return
     section = params.round(round_key)
     classes = read_catalog(catalog)
     sets = [TrainingSet("labeled", read_samples(labeled, labels=True), params.student.labeled_batch_size, classes)]
@@ -55,11 +53,8 @@ def main(
         params.model_dump(mode="json", include={"seed", "training", "augmentation", "student"}) | betas | {"round": round_key}
     )
     inputs = [teacher, catalog, labeled, unlabeled, selection, pseudo_labels]
-    with (
-        open_world(params.runtime) as world,
-        open_shared_scratch(world, outs=[model, curve], parameters=sections, inputs=inputs, fresh=fresh, on_wait=say) as scratch,
-    ):
-        if scratch.finished:
+    with open_work(params.runtime, outs=[model, curve], parameters=sections, inputs=inputs, fresh=fresh, on_wait=echo) as work:
+        if work.finished:
             return
         checkpoint = read_model(teacher)
         if checkpoint.class_names != classes.class_names:
@@ -80,12 +75,12 @@ def main(
             augmentation=params.augmentation,
             scales=scale_range(params.augmentation, **betas),
             runtime=params.runtime,
-            world=world,
-            folder=scratch.folder,
+            group=work.group,
+            folder=work.folder,
             curve=rows,
         )
         run_to_end(done, total=steps, unit="step")
-        if not world.is_first:
+        if not work.group.is_first:
             return
         write_curve(curve, rows)
         write_model(

@@ -1,6 +1,7 @@
 """A copy of the project with an experiment small enough to run in a test."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -124,6 +125,11 @@ def command_of(stage: str) -> tuple[str, ...]:
             path = next(iter(out)) if isinstance(out, dict) else out
             command = command.replace(path, f"out/{Path(path).name}")
     return tuple(command.replace("${key}", "1").replace("${item.prev}", "0").split())
+
+
+def said(stderr: str) -> list[str]:
+    """Return what a command said besides its own lines of progress, which begin with the name of the stage."""
+    return [line for line in stderr.splitlines() if line.strip() and not re.match(r"[-_a-z]+(@\d+)?: ", line)]
 
 
 def run_stage(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:

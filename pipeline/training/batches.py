@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline.machine.device_group import World
+from pipeline.machine.device_group import DeviceGroup
 from pipeline.params import AugmentationParams
 from pipeline.randomness import keyed_generator
 from pipeline.training.decoded import DecodedImages
@@ -61,7 +61,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
 
 
 def load_batches(
-    crops: Crops, sets: Sequence[TrainingSet], *, first_step: int, steps: int, workers: int, world: World
+    crops: Crops, sets: Sequence[TrainingSet], *, first_step: int, steps: int, workers: int, group: DeviceGroup
 ) -> Iterator[Batch]:
     """Yield the batches of steps `first_step` to `steps - 1`, or this process's part of each.
 
@@ -71,12 +71,12 @@ def load_batches(
         first_step: where to begin; earlier batches are not read.
         steps: of the training.
         workers: processes that read and augment; 0 does it in this one.
-        world: the processes that share every batch.
+        group: the processes that share every batch.
 
     Raises:
         ValueError: a file is missing or damaged, or a batch cannot be shared evenly.
     """
-    shares = [world.share(source.batch_size) for source in sets]
+    shares = [group.even_part(source.batch_size) for source in sets]
     keys = [
         [(part, step * source.batch_size + offset) for part, source in enumerate(sets) for offset in shares[part]]
         for step in range(first_step, steps)
@@ -96,7 +96,7 @@ def load_batches(
         batch_sampler=keys,
         num_workers=workers,
         collate_fn=collate,
-        pin_memory=world.device.type == "cuda",
+        pin_memory=group.device.type == "cuda",
         prefetch_factor=4 if workers else None,
         # The default of newer Pythons would pickle the sets, and share no decoded image.
         multiprocessing_context=multiprocessing.get_context("fork") if workers else None,

@@ -7,11 +7,11 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.machine.device_group import World
+from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.network import SegmentationNetwork
 
 
-def spread(network: SegmentationNetwork, world: World) -> DistributedDataParallel:
+def spread(network: SegmentationNetwork, group: DeviceGroup) -> DistributedDataParallel:
     """Make a network train together with those of the other processes.
 
     Its batch normalization takes statistics over the crops of all processes, its dropout draws for all of them and keeps its
@@ -19,16 +19,16 @@ def spread(network: SegmentationNetwork, world: World) -> DistributedDataParalle
 
     Args:
         network: on its device, with the same weights in every process; its layers are replaced in place.
-        world: of more than one process.
+        group: of more than one process.
     """
-    on_gpu = world.device.type == "cuda"
+    on_gpu = group.device.type == "cuda"
     if on_gpu:
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     else:
-        _replace(network, nn.BatchNorm2d, lambda layer: _SyncBatchNorm2d(layer, world.size))
-    _replace(network, (nn.Dropout, nn.Dropout2d), lambda layer: _SharedDropout(layer, world))
+        _replace(network, nn.BatchNorm2d, lambda layer: _SyncBatchNorm2d(layer, group.size))
+    _replace(network, (nn.Dropout, nn.Dropout2d), lambda layer: _SharedDropout(layer, group))
     # Statistics are the same everywhere already: there is nothing to broadcast.
-    return DistributedDataParallel(network, device_ids=[world.device] if on_gpu else None, forward_sync_buffers=False)
+    return DistributedDataParallel(network, device_ids=[group.device] if on_gpu else None, forward_sync_buffers=False)
 
 
 def _replace(
@@ -97,11 +97,11 @@ def _sum(values: Tensor) -> Tensor:
 class _SharedDropout(nn.Module):
     """Dropout that draws for the crops of all processes, as one process would, and keeps the part of its own crops."""
 
-    def __init__(self, layer: nn.Module, world: World) -> None:
+    def __init__(self, layer: nn.Module, group: DeviceGroup) -> None:
         super().__init__()
         assert isinstance(layer, nn.Dropout | nn.Dropout2d)
         self._layer = layer
-        self._world = world
+        self._world = group
 
     def forward(self, features: Tensor) -> Tensor:
         """Drop elements, or whole channels, of (N,channels,h,w)."""

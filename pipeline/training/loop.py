@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
-from pipeline.machine.device_group import World
+from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import TrainingParams
 from pipeline.runtime import autocast, seed_torch
@@ -47,7 +47,7 @@ def train(
     params: TrainingParams,
     *,
     folder: Path,
-    world: World,
+    group: DeviceGroup,
     curve: list[Row],
     compiled: bool = False,
 ) -> Iterator[int]:
@@ -62,7 +62,7 @@ def train(
         course: length, seed and place among the rounds.
         params: the `training` section.
         folder: holds the resume point.
-        world: the processes that train together, and the device of this one; `batches` are its own part.
+        group: the processes that train together, and the device of this one; `batches` are its own part.
         curve: filled with one row per `log_every` steps, those of an interrupted run included.
         compiled: compile the network first.
 
@@ -74,13 +74,13 @@ def train(
 
     Reference: He et al., Eq. 1-2, Sec. 4.1.
     """
-    network.to(world.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    network.to(group.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = build_optimizer(network, params)
     resume_point = folder / "resume.safetensors"
     first_step, rows = read_resume_point(resume_point, network=network, optimizer=optimizer)
-    world.wait()  # Nobody writes the next resume point while others read this one.
+    group.barrier()  # Nobody writes the next resume point while others read this one.
     curve[:] = rows
-    trained: nn.Module = network if world.size == 1 else spread(network, world)
+    trained: nn.Module = network if group.size == 1 else spread(network, group)
     if compiled:
         trained.compile()
     yield first_step
@@ -89,14 +89,14 @@ def train(
         # Dropout is the one draw left to torch: seeding it by the step makes it a function of the step.
         seed_torch(course.seed, "dropout", course.round_key, step)
         factor = poly_factor(step, course.steps, power=params.poly_power, rounds_before=course.rounds_before)
-        for group in optimizer.param_groups:
-            group["lr"] = params.learning_rate * group["factor"] * factor
-        window.append(train_step(trained, optimizer, batch, params, world))
+        for parameters in optimizer.param_groups:
+            parameters["lr"] = params.learning_rate * parameters["factor"] * factor
+        window.append(train_step(trained, optimizer, batch, params, group))
         done = step + 1
         if done % params.log_every == 0 or done == course.steps:
-            curve.append(_row(done, world.sum(torch.stack(window)), params.learning_rate * factor))
+            curve.append(_row(done, group.sum(torch.stack(window)), params.learning_rate * factor))
             window.clear()
-        if world.is_first and (done % params.checkpoint_every == 0 or done == course.steps):
+        if group.is_first and (done % params.checkpoint_every == 0 or done == course.steps):
             write_resume_point(resume_point, network=network, optimizer=optimizer, step=done, rows=curve)
         yield done
 
@@ -110,27 +110,27 @@ def build_optimizer(network: SegmentationNetwork, params: TrainingParams) -> SGD
     return SGD(groups, lr=params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay)
 
 
-def train_step(network: nn.Module, optimizer: SGD, batch: Batch, params: TrainingParams, world: World) -> Tensor:
+def train_step(network: nn.Module, optimizer: SGD, batch: Batch, params: TrainingParams, group: DeviceGroup) -> Tensor:
     """Update once; return this process's share of the loss of each part of the batch, (2,)."""
     optimizer.zero_grad(set_to_none=True)
-    losses = torch.zeros(2, device=world.device)
+    losses = torch.zeros(2, device=group.device)
     for part, (images, labels) in enumerate(batch):
         # A backward pass per part frees its graph before the next one: half the memory, the same sum of gradients. Processes
         # average their gradients in the last one.
         waits = isinstance(network, DistributedDataParallel) and part < len(batch) - 1
         with network.no_sync() if waits else nullcontext():  # type: ignore[operator]
-            with autocast(world.device, params.precision):
-                output = network(images.to(world.device, non_blocking=True, memory_format=torch.channels_last))
-            targets = labels.to(world.device, non_blocking=True)
+            with autocast(group.device, params.precision):
+                output = network(images.to(group.device, non_blocking=True, memory_format=torch.channels_last))
+            targets = labels.to(group.device, non_blocking=True)
             loss = segmentation_loss(
                 output,
                 targets,
-                world.sum(count_labeled(targets)),
+                group.sum(count_labeled(targets)),
                 auxiliary_weight=params.auxiliary_weight,
                 focal_gamma=params.focal_gamma,
             )
             # Each process has its pixels' part of the mean over all pixels; the engine averages gradients, which are to add up.
-            (loss * world.size).backward()  # type: ignore[no-untyped-call]
+            (loss * group.size).backward()  # type: ignore[no-untyped-call]
         losses[part] = loss.detach()
     optimizer.step()
     return losses

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.machine.device_group import World
+from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import AugmentationParams, RuntimeParams, TrainingParams
 from pipeline.training.batches import Batch, Crops, load_batches
@@ -21,7 +21,7 @@ def run_training(
     augmentation: AugmentationParams,
     scales: tuple[float, float],
     runtime: RuntimeParams,
-    world: World,
+    group: DeviceGroup,
     folder: Path,
     curve: list[Row],
 ) -> Iterator[int]:
@@ -35,7 +35,7 @@ def run_training(
         augmentation: section; its scales are not read.
         scales: range of the random scale in this round.
         runtime: section.
-        world: the processes that train together.
+        group: the processes that train together.
         folder: holds the resume point.
         curve: filled with the rows of the curve.
     """
@@ -45,7 +45,7 @@ def run_training(
         scales=scales,
         seed=course.seed,
         round_key=course.round_key,
-        cache_bytes=int(runtime.cache_gib * 2**30) // world.size,
+        cache_bytes=int(runtime.cache_gib * 2**30) // group.size,
     )
 
     def batches(first_step: int) -> Iterator[Batch]:
@@ -55,7 +55,7 @@ def run_training(
             first_step=first_step,
             steps=course.steps,
             workers=runtime.loader_workers,
-            world=world,
+            group=group,
         )
 
-    yield from train(network, batches, course, training, folder=folder, world=world, curve=curve, compiled=runtime.compile)
+    yield from train(network, batches, course, training, folder=folder, group=group, curve=curve, compiled=runtime.compile)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.machine.device_group import alone
+from pipeline.machine.device_group import single_process
 from pipeline.models.build import build_network
 from pipeline.params import Params
 from pipeline.runtime import prepare_device
@@ -98,7 +98,7 @@ def bare_steps(network: str, steps: int) -> Callable[[], None]:
 
     def work() -> None:
         for _ in range(steps):
-            train_step(trained, optimizer, batch, params.training, alone(device))
+            train_step(trained, optimizer, batch, params.training, single_process(device))
         if device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -108,7 +108,7 @@ def bare_steps(network: str, steps: int) -> Callable[[], None]:
 def loop_steps(network: str, source: Path | None, steps: int) -> Callable[[], None]:
     """The same through the loop of the stages and its resume points; on batches of `source`, or on one that is there."""
     params = settings(network)
-    world = alone(prepare_device(params.runtime))
+    group = single_process(prepare_device(params.runtime))
     torch.manual_seed(0)
     trained = build_network(params.model, len(NAMES))
     curve: list[CurveRow] = []
@@ -119,7 +119,7 @@ def loop_steps(network: str, source: Path | None, steps: int) -> Callable[[], No
             return repeat(batch, steps - first)
         both = sets(source, params)
         crops = Crops(both, params.augmentation, scales=(0.5, 2.0), seed=0, round_key="1", cache_bytes=2**30)
-        return load_batches(crops, both, first_step=first, steps=steps, workers=params.runtime.loader_workers, world=world)
+        return load_batches(crops, both, first_step=first, steps=steps, workers=params.runtime.loader_workers, group=group)
 
     def work() -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -129,7 +129,7 @@ def loop_steps(network: str, source: Path | None, steps: int) -> Callable[[], No
                 Course(steps=steps, seed=0, round_key="1"),
                 params.training,
                 folder=Path(folder),
-                world=world,
+                group=group,
                 curve=curve,
             ):
                 pass

@@ -5,22 +5,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.machine.device_group import open_world
-from pipeline.machine.process_group import Processes, count_processes
+from pipeline.machine.device_group import join_devices
+from pipeline.machine.process_group import ProcessGroup, count_processes
 from pipeline.params import read_params
 from tests.workspace import ROOT
 
 
 @given(st.integers(1, 9), st.lists(st.integers(), max_size=30))
 def test_parts_follow_each_other_and_are_all_of_it(size: int, items: list[int]) -> None:
-    parts = [list(Processes(rank, size).part(items)) for rank in range(size)]
+    parts = [list(ProcessGroup(rank, size).part(items)) for rank in range(size)]
     assert [item for part in parts for item in part] == items
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 def test_one_process_needs_no_engine() -> None:
-    alone = Processes(0, 1)
-    alone.wait()
+    alone = ProcessGroup(0, 1)
+    alone.barrier()
     assert alone.gather("what it gives") == ["what it gives"]
 
 
@@ -36,5 +36,5 @@ def test_more_processes_than_gpus_is_an_error_that_says_so(monkeypatch: pytest.M
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     runtime = read_params(ROOT / "params.yaml").runtime
     expected = r"params\.yaml - runtime\.processes - expected one for each of 1 GPUs"
-    with pytest.raises(ValueError, match=expected), open_world(runtime):
+    with pytest.raises(ValueError, match=expected), join_devices(runtime):
         pass

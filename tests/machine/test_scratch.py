@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.machine.scratch import Scratch, open_scratch
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WORKER = """
 import os, sys
 from pathlib import Path

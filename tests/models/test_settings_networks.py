@@ -9,7 +9,7 @@ import torch
 
 from pipeline.experiments.settings import merge, read_setting
 from pipeline.inference.predictor import Predictor
-from pipeline.machine.device_group import alone
+from pipeline.machine.device_group import single_process
 from pipeline.models.build import build_network
 from pipeline.params import Params, read_params
 from pipeline.schema import read_yaml
@@ -42,7 +42,9 @@ def train_and_predict(params: Params, *, side: int, folder: Path) -> None:
     batch = [(noise(1, 3, side, side), labels)]
     curve: list[Row] = []
     course = Course(steps=1, seed=0, round_key="0")
-    steps = train(network, lambda _: iter([batch]), course, params.training, folder=folder, world=alone(cpu), curve=curve)
+    steps = train(
+        network, lambda _: iter([batch]), course, params.training, folder=folder, group=single_process(cpu), curve=curve
+    )
     assert list(steps) == [0, 1]
     assert math.isfinite(curve[0].loss_labeled)
     for key, parameter in network.named_parameters():

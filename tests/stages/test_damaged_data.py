@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from stages.prepare import main
-from tests.workspace import ROOT, change_params
+from tests.workspace import ROOT, change_params, said
 
 NUMBERS = range(8)
 """Images 0-5 have label files, 6 and 7 have none; 4 and 5 are evaluated on."""
@@ -142,7 +142,7 @@ def test_a_damaged_data_set_is_named_in_one_line(workspace: Path, damage: str) -
     harm(workspace / "mine")
     done = prepare()
     assert done.exit_code == 1
-    errors = [line for line in done.stderr.splitlines() if not line.startswith("stage: ")]
+    errors = said(done.stderr)
     assert len(errors) == 1, done.stderr
     assert errors[0].startswith("Error: ")
     assert says in errors[0]

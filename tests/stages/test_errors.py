@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage
+from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage, said
 
 SOLVE, SAMPLE, PRETRAIN, INFER, CALIBRATE, STUDENT = (
     command_of(stage) for stage in ("solve_thresholds", "sample_labels", "pretrain", "infer", "calibrate", "train_student")
@@ -41,7 +41,7 @@ def broken(finished: Path, tmp_path: Path) -> Path:
 def fails(folder: Path, *command: str, says: str) -> None:
     done = run_stage(folder, *command)
     assert done.returncode == 1, done.stderr
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("stage: ")]
+    lines = said(done.stderr)
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("Error: ")
     assert says in lines[0]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import digest
-from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage
+from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage, said
 
 MANY = {**TINY, "data.streets.train_images": 30, "softmax_store.shard_mib": 0.06, "training.log_every": 1}
 INFER, STUDENT, SAMPLE = command_of("infer"), command_of("train_student"), command_of("sample_labels")
@@ -91,7 +91,7 @@ def test_a_fault_of_the_user_is_one_line_and_no_account_of_the_engine(workspace:
     done = run_stage(workspace, *STUDENT)
     assert done.returncode == 1
     # Whichever process meets it says so; beside that there is only the progress.
-    lines = {line for line in done.stderr.splitlines() if not line.startswith("stage: ")}
+    lines = set(said(done.stderr))
     assert lines == {
         "Error: params.yaml - batch size - expected a multiple of 2 processes - found 3 - change it or the number of processes"
     }
@@ -111,7 +111,7 @@ def test_a_fault_in_one_process_ends_all_of_them_with_its_line(workspace: Path) 
         file.unlink()
         file.write_bytes(whole)
     assert done.returncode == 1
-    [line] = [line for line in done.stderr.splitlines() if not line.startswith("stage: ")]
+    [line] = said(done.stderr)
     assert "expected a whole confidence store" in line
     assert not (workspace / "out/pseudo_labels").exists()
 
@@ -126,10 +126,10 @@ def test_a_process_that_is_ended_from_outside_is_one_line(workspace: Path, sent:
         os.kill(stage.pid if sent == signal.SIGINT else int(children.stdout.split()[-1]), sent)
         lines += stage.stderr.readlines()
     assert stage.returncode == 1
-    said = {line for line in lines if not line.startswith("stage: ") and line.strip()}
+    messages = set(said("".join(lines)))
     if sent == signal.SIGINT:
-        assert said == {"Aborted!\n"}
+        assert messages == {"Aborted!"}
     else:
-        [line] = said
+        [line] = messages
         assert re.match(rf"Error: process [01] of 2 - expected it to end by itself - ended by {sent.name} - ", line)
     assert not (workspace / "out/model.safetensors").exists()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.machine.device_group import World, alone
+from pipeline.machine.device_group import DeviceGroup, single_process
 from pipeline.params import AugmentationParams, read_params
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.images import write_label_png
@@ -15,7 +15,7 @@ from pipeline.training.batches import Batch, Crops, epoch_order, load_batches
 from pipeline.training.training_set import TrainingSet
 from tests.workspace import ROOT
 
-ALONE = alone(torch.device("cpu"))
+ALONE = single_process(torch.device("cpu"))
 CATALOG = Catalog("toy", ("a", "b"), ((0, 0, 0), (9, 9, 9)), {0: 0, 1: 1})
 
 
@@ -49,10 +49,10 @@ def batches(
     steps: int = 4,
     workers: int = 0,
     cache_bytes: int = 0,
-    world: World = ALONE,
+    group: DeviceGroup = ALONE,
 ) -> list[Batch]:
     crops = Crops(sets, augmentation, scales=(0.5, 2.0), seed=1, round_key="1", cache_bytes=cache_bytes)
-    return list(load_batches(crops, sets, first_step=first, steps=steps, workers=workers, world=world))
+    return list(load_batches(crops, sets, first_step=first, steps=steps, workers=workers, group=group))
 
 
 def same(one: list[Batch], other: list[Batch]) -> bool:
@@ -111,7 +111,7 @@ def test_every_image_is_decoded_once_where_all_fit_and_anew_where_they_do_not(
 def test_processes_share_the_batch_of_one(sets: list[TrainingSet], augmentation: AugmentationParams) -> None:
     even = [replace(sets[0], batch_size=4), sets[1]]
     whole = batches(even, augmentation)
-    parts = [batches(even, augmentation, world=World(rank, 2, torch.device("cpu"))) for rank in range(2)]
+    parts = [batches(even, augmentation, group=DeviceGroup(rank, 2, torch.device("cpu"))) for rank in range(2)]
     joined = [
         [(torch.cat([a[0], b[0]]), torch.cat([a[1], b[1]])) for a, b in zip(one, other, strict=True)]
         for one, other in zip(*parts, strict=True)
@@ -121,7 +121,7 @@ def test_processes_share_the_batch_of_one(sets: list[TrainingSet], augmentation:
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(sets: list[TrainingSet], augmentation: AugmentationParams) -> None:
     with pytest.raises(ValueError, match="expected a multiple of 2 processes - found 3"):
-        batches(sets, augmentation, world=World(0, 2, torch.device("cpu")))
+        batches(sets, augmentation, group=DeviceGroup(0, 2, torch.device("cpu")))
 
 
 def test_an_epoch_visits_every_image_once() -> None:

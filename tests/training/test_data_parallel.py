@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from pipeline.machine.device_group import World, alone
+from pipeline.machine.device_group import DeviceGroup, single_process
 from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import ModelParams, TrainingParams, read_params
@@ -27,7 +27,7 @@ SIZES = (4, 2)
 """Crops of each part of a batch."""
 
 
-def batches(world: World, dtype: torch.dtype) -> Callable[[int], Iterator[Batch]]:
+def batches(group: DeviceGroup, dtype: torch.dtype) -> Callable[[int], Iterator[Batch]]:
     def from_step(first: int) -> Iterator[Batch]:
         for step in range(first, STEPS):
             generator = torch.Generator().manual_seed(step)
@@ -39,34 +39,36 @@ def batches(world: World, dtype: torch.dtype) -> Callable[[int], Iterator[Batch]
                 labels[size // 2 :, 4 * step :] = 255
                 if step == 0:
                     labels[size // 2 :] = 255
-                own = world.share(size)
+                own = group.even_part(size)
                 batch.append((images[own.start : own.stop], labels[own.start : own.stop]))
             yield batch
 
     return from_step
 
 
-def training(world: World, folder: Path, dtype: torch.dtype, precision: str = "float32") -> tuple[SegmentationNetwork, list[Row]]:
+def training(
+    group: DeviceGroup, folder: Path, dtype: torch.dtype, precision: str = "float32"
+) -> tuple[SegmentationNetwork, list[Row]]:
     torch.manual_seed(0)
     network, curve = build_network(MODEL, 3).to(dtype), list[Row]()
     course = Course(steps=STEPS, seed=3, round_key="1")
     params = TRAINING.model_copy(update={"precision": precision})
-    for _ in train(network, batches(world, dtype), course, params, folder=folder, world=world, curve=curve):
+    for _ in train(network, batches(group, dtype), course, params, folder=folder, group=group, curve=curve):
         pass
     return network, curve
 
 
-def train_and_save(world: World, folder: Path, dtype: torch.dtype, precision: str) -> None:
-    network, curve = training(world, folder, dtype, precision)
+def train_and_save(group: DeviceGroup, folder: Path, dtype: torch.dtype, precision: str) -> None:
+    network, curve = training(group, folder, dtype, precision)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     losses = torch.tensor([[row.loss_labeled, row.loss_unlabeled] for row in curve], dtype=torch.float64)
-    save_file({**tensors, "losses": losses}, folder / f"rank{world.rank}.safetensors")
+    save_file({**tensors, "losses": losses}, folder / f"rank{group.rank}.safetensors")
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-4)], ids=["float64", "float32"])
 def test_two_processes_have_the_losses_and_weights_of_one(tmp_path: Path, dtype: torch.dtype, tolerance: float) -> None:
     (tmp_path / "one").mkdir()
-    network, curve = training(alone(torch.device("cpu")), tmp_path / "one", dtype)
+    network, curve = training(single_process(torch.device("cpu")), tmp_path / "one", dtype)
     run_in_world(2, train_and_save, tmp_path, dtype, "float32")
     ranks = [load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2)]
     assert all(torch.equal(ranks[0][name], ranks[1][name]) for name in ranks[0])
@@ -80,7 +82,7 @@ def test_two_processes_have_the_losses_and_weights_of_one(tmp_path: Path, dtype:
 
 def test_two_processes_train_as_one_under_autocast_up_to_its_rounding(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
-    _, curve = training(alone(torch.device("cpu")), tmp_path / "one", torch.float32, "bfloat16")
+    _, curve = training(single_process(torch.device("cpu")), tmp_path / "one", torch.float32, "bfloat16")
     run_in_world(2, train_and_save, tmp_path, torch.float32, "bfloat16")
     losses = load_file(tmp_path / "rank0.safetensors")["losses"].tolist()
     for (labeled, unlabeled), row in zip(losses, curve, strict=True):
@@ -96,7 +98,7 @@ def test_the_draws_of_dropout_are_shared(layer: nn.Module, layout: torch.memory_
     parts = []
     for rank in range(2):
         torch.manual_seed(0)
-        shared = _SharedDropout(layer, World(rank, 2, torch.device("cpu"))).train()
+        shared = _SharedDropout(layer, DeviceGroup(rank, 2, torch.device("cpu"))).train()
         parts.append(shared(features[2 * rank : 2 * rank + 2]))
     assert torch.equal(torch.cat(parts), whole)
-    assert _SharedDropout(layer, World(1, 2, torch.device("cpu"))).eval()(features) is features
+    assert _SharedDropout(layer, DeviceGroup(1, 2, torch.device("cpu"))).eval()(features) is features

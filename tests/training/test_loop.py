@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.machine.device_group import alone
+from pipeline.machine.device_group import single_process
 from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
 from pipeline.models.pspnet import PSPNet
@@ -54,7 +54,7 @@ def run(
         course,
         params,
         folder=folder,
-        world=alone(torch.device("cpu")),
+        group=single_process(torch.device("cpu")),
         curve=curve,
     ):
         if done == stop:
@@ -131,7 +131,7 @@ def test_the_losses_of_both_parts_add_up_with_equal_weight(tmp_path: Path) -> No
                 course,
                 params,
                 folder=folder,
-                world=alone(torch.device("cpu")),
+                group=single_process(torch.device("cpu")),
                 curve=[],
             )
         )
@@ -155,6 +155,6 @@ def test_a_compiled_network_is_the_one_that_trains(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(module))  # noqa: PLW0108 - it is bound
     trained = network()
     course = Course(steps=2, seed=3, round_key="1")
-    world = alone(torch.device("cpu"))
-    list(train(trained, batches(1, 2), course, TRAINING, folder=tmp_path, world=world, curve=[], compiled=True))
+    group = single_process(torch.device("cpu"))
+    list(train(trained, batches(1, 2), course, TRAINING, folder=tmp_path, group=group, curve=[], compiled=True))
     assert compiled == [trained]

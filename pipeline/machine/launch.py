@@ -1,0 +1,58 @@
+"""One stage in several processes of this machine, as `torchrun --standalone` starts them."""
+
+import logging
+import signal
+import sys
+import uuid
+from collections.abc import Sequence
+
+LOST_ANOTHER = 3
+"""Exit code of one of several processes that ends because it has lost another."""
+
+
+def launch(processes: int, module: str, arguments: Sequence[str]) -> bool:
+    """Run a module in several processes and wait for them.
+
+    Args:
+        processes: how many.
+        module: to run, as by `python -m`.
+        arguments: of its command line.
+
+    Returns:
+        Whether all of them ended well; those that failed have said themselves what was wrong.
+
+    Raises:
+        ValueError: one of them was killed, and so could say nothing.
+        KeyboardInterrupt: this process was told to end; it has ended the others.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    # Where a process fails, it says so itself; the engine's own account of it is a screen long.
+    logging.disable(logging.ERROR)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", module, *arguments)
+    except SignalException as error:
+        raise KeyboardInterrupt from error
+    except ChildFailedError as error:
+        failures = {rank: failure for rank, failure in error.failures.items() if failure.exitcode != LOST_ANOTHER}
+        if not failures or any(failure.exitcode > 0 for failure in failures.values()):
+            return False
+        rank, failure = next(iter(failures.items()))
+        remedies = {signal.SIGKILL: "free memory or lower runtime.processes, then run again", signal.SIGTERM: "run again"}
+        killer = signal.Signals(-failure.exitcode)
+        raise ValueError(
+            f"process {rank} of {processes} - expected it to end by itself - ended by {killer.name}"
+            f" - {remedies.get(killer, 'see what it said')}"
+        ) from error
+    return True
