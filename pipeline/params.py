@@ -298,7 +298,7 @@ class StoreParams(Section):
 class CalibrationFitParams(Section):
     """What a calibrator is fitted on."""
 
-    on: Literal["holdout", "val"]
+    images: Literal["holdout", "val"]
     """`holdout`: labeled images that nothing trains on (data.holdout_fraction); `val`: the validation images, as the paper does,
     so that what is then reported on them has seen their labels."""
     max_pixels: Count
@@ -394,10 +394,10 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _calibrators_have_pixels(self) -> Self:
-        if self.calibration != "none" and self.calibration_fit.on == "holdout" and self.data.holdout_fraction == 0:
+        if self.calibration != "none" and self.calibration_fit.images == "holdout" and self.data.holdout_fraction == 0:
             raise ValueError(
-                f"calibration {self.calibration} - expected labeled images to fit it on - found calibration_fit.on: holdout and"
-                " data.holdout_fraction: 0 - set data.holdout_fraction, or calibration_fit.on=val as the paper does"
+                f"calibration {self.calibration} - expected labeled images to fit it on - found calibration_fit.images: holdout"
+                " and data.holdout_fraction: 0 - set data.holdout_fraction, or calibration_fit.images=val as the paper does"
             )
         return self
 

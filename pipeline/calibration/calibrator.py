@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pipeline.calibration.calibration_error import CalibrationErrors
 from pipeline.calibration.histogram_binning import HistogramBinning, fit_histogram_binning
 from pipeline.calibration.matrix import MatrixScaling, fit_matrix
 from pipeline.calibration.none import NoCalibration
@@ -41,6 +42,10 @@ class CalibratorFile(Artifact):
     """Which labeled pixels: `holdout`, `val`, or null for none."""
     fitted_pixels: int = 0
     """How many."""
+    errors_before: CalibrationErrors | None = None
+    """On the validation images without the calibrator."""
+    errors_after: CalibrationErrors | None = None
+    """And with it."""
     before: Diagram | None = None
     """Reliability on the validation images without the calibrator, by bin of the confidence."""
     after: Diagram | None = None

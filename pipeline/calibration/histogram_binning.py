@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from pipeline.calibration.bins import bin_of
 from pipeline.calibration.pixels import FittingPixels, calibrate_chunks
 from pipeline.schema import Section
 
@@ -61,8 +62,3 @@ def fit_histogram_binning(pixels: FittingPixels, *, bins: int) -> HistogramBinni
     middles = np.tile((np.arange(bins) + 0.5) / bins, count)
     accuracies = np.where(totals > 0, right / np.maximum(totals, 1), middles).reshape(count, bins)
     return HistogramBinning(accuracies=tuple(map(tuple, accuracies.tolist())))
-
-
-def bin_of(probs: NDArray[np.floating], bins: int) -> NDArray[np.int64]:
-    """Return the bin of each probability; bins are closed below, the last one on both sides."""
-    return np.clip((probs.astype(np.float64) * bins).astype(np.int64), 0, bins - 1)

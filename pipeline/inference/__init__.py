@@ -1,4 +1,5 @@
-"""From a network and images to per-pixel probabilities.
+"""From a network and images to per-pixel probabilities, and to what a softmax store holds of them.
 
-In: a network, an image, the `inference` section. Out: probabilities at the image's own size. Never: a label, a threshold, a file.
+In: a network, images, the `inference` section. Out: probabilities and predictions at each image's own size; a filled store.
+Never: a true label, a threshold, a training step.
 """

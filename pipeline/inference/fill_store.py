@@ -1,26 +1,71 @@
 """From images to a softmax store: reading, network, quantizing and writing overlap, and none waits for a later one."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.inference.predictor import Predictor
-from pipeline.inference.quantize import quantize_tensor
+from pipeline.inference.quantize import quantize
 from pipeline.machine.parallel import map_ordered
-from pipeline.softmax_store.quantize import QuantizedMap
+from pipeline.params import InferenceParams, StoreParams
+from pipeline.samples.images import read_image
+from pipeline.samples.sample_lists import Sample
+from pipeline.softmax_store.quantized_map import QuantizedMap
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 
 _THREAD = threading.local()
 """A stream for each thread that quantizes: torch keeps memory of its own for every stream."""
 
 
+def begin_store(
+    folder: Path,
+    samples: Sequence[Sample],
+    class_names: Sequence[str],
+    params: StoreParams,
+    *,
+    teacher_sha256: str,
+    protocol: InferenceParams,
+    process: int,
+    base_url: str | None,
+) -> SoftmaxStoreWriter:
+    """Begin a store of some images, or take up one that an earlier run left behind; see `SoftmaxStoreWriter`.
+
+    Args:
+        folder: scratch folder; its name is that of this work and no other.
+        samples: (N,) the images.
+        class_names: (C,).
+        params: the `softmax_store` section.
+        teacher_sha256: of the checkpoint that predicts.
+        protocol: by which it predicts.
+        process: number of this process among those that write the store.
+        base_url: where stores shall lie instead of in the folder, each in a folder of its own.
+    """
+    return SoftmaxStoreWriter(
+        folder,
+        image_ids=[sample.image_id for sample in samples],
+        sizes=[sample.size for sample in samples],
+        class_names=class_names,
+        dtype=params.dtype,
+        floor=params.floor,
+        shard_mib=params.shard_mib,
+        attributes={"teacher_sha256": teacher_sha256, "inference": protocol.model_dump(mode="json")},
+        process=process,
+        url=base_url and f"{base_url.rstrip('/')}/{folder.name}/softmax.zarr",
+    )
+
+
 def fill_store(
-    writer: SoftmaxStoreWriter, predictor: Predictor, read: Callable[[int], NDArray[np.uint8]], *, shards: list[int], workers: int
+    writer: SoftmaxStoreWriter,
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    params: StoreParams,
+    *,
+    shards: Sequence[int],
+    workers: int,
 ) -> Iterator[int]:
     """Predict the images of some shards and write them; yield the shards as they are finished, in their order.
 
@@ -31,17 +76,26 @@ def fill_store(
     Args:
         writer: of the store.
         predictor: of the teacher.
-        read: from the row of an image to (H, W, 3) uint8.
+        samples: (N,) all images of the store.
+        params: the `softmax_store` section that the store was begun with.
         shards: to fill.
         workers: threads.
 
     Raises:
         ValueError: an image cannot be read, or its map holds values that are no probabilities.
     """
-    rows = [row for shard in shards for row in writer.shards[shard]]
-    prepared = map_ordered(lambda row: predictor.prepare(read(row)), rows, workers=workers)
-    predicted = ((row, *_mark(predictor.predict(image))) for row, image in zip(rows, prepared, strict=True))
-    entries = map_ordered(lambda item: _quantize(writer, *item), predicted, workers=workers)
+    images = [samples[row] for shard in shards for row in writer.shards[shard]]
+    prepared = map_ordered(lambda sample: predictor.prepare(read_image(sample.image)), images, workers=workers)
+    predicted = ((sample, *_mark(predictor.predict(image))) for sample, image in zip(images, prepared, strict=True))
+
+    def entry(item: tuple[Sample, Tensor, torch.cuda.Event | None]) -> QuantizedMap:
+        sample, probs, event = item
+        try:
+            return _quantize(probs, event, params)
+        except ValueError as error:
+            raise ValueError(f"{sample.image_id} - {error}") from error
+
+    entries = map_ordered(entry, predicted, workers=workers)
     filled = ((shard, list(islice(entries, len(writer.shards[shard])))) for shard in shards)
 
     def write(item: tuple[int, list[QuantizedMap]]) -> int:
@@ -60,16 +114,16 @@ def _mark(probs: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
     return probs, event
 
 
-def _quantize(writer: SoftmaxStoreWriter, row: int, probs: Tensor, event: torch.cuda.Event | None) -> QuantizedMap:
+def _quantize(probs: Tensor, event: torch.cuda.Event | None, params: StoreParams) -> QuantizedMap:
     if event is None:
-        return writer.quantize(row, probs.numpy())
+        return quantize(probs, floor=params.floor, dtype=params.dtype)
     # A stream of its own: the copy to this side waits for this image alone, while the network goes on with the next.
     if not hasattr(_THREAD, "stream"):
         torch.cuda.set_device(probs.device)  # a thread begins on the first GPU, whichever is this process's
         _THREAD.stream = torch.cuda.Stream(probs.device)  # type: ignore[no-untyped-call]
     stream = _THREAD.stream
     stream.wait_event(event)
-    with torch.inference_mode(), torch.cuda.stream(stream), writer.naming(row):
-        entry = quantize_tensor(probs, floor=writer.floor, dtype=writer.dtype)
+    with torch.cuda.stream(stream):
+        entry = quantize(probs, floor=params.floor, dtype=params.dtype)
     probs.record_stream(stream)
     return entry

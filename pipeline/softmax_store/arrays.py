@@ -8,10 +8,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
-from pipeline.softmax_store.quantize import QuantizedMap, precision_of
-
-# No chunk is ever empty, and looking for empty ones costs as much as compressing.
-zarr.config.set({"array.write_empty_chunks": True})
+from pipeline.softmax_store.quantized_map import QuantizedMap, precision_of
 
 CONFIDENCE_ARRAYS = ("prediction", "confidence", "confidence_counts", "size")
 """What labeling reads: no array of them grows with the number of classes but the counts, which compress to almost nothing."""
@@ -91,4 +88,5 @@ def get_array(group: zarr.Group, name: str) -> zarr.Array[Any]:
     array = group[name]
     if not isinstance(array, zarr.Array):
         raise TypeError(f"{name} is no array")
-    return array
+    # No chunk is ever empty, and looking for empty ones costs as much as compressing.
+    return array.with_config({"write_empty_chunks": True})

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import zarr
@@ -13,9 +13,16 @@ from numpy.typing import NDArray
 from pipeline.machine.parallel import map_ordered
 from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, create_confidence_arrays, write_confidence_rows
 from pipeline.softmax_store.location import fetch
-from pipeline.softmax_store.quantize import QuantizedMap, quantize
+from pipeline.softmax_store.quantized_map import QuantizedMap
 from pipeline.softmax_store.reader import CONFIDENCE_FORMAT_NAME, SoftmaxStore
 from pipeline.softmax_store.writer import FORMAT_VERSION
+
+
+class Quantize(Protocol):
+    """From probabilities to what is stored of them; the room that owns torch has one."""
+
+    def __call__(self, probs: NDArray[np.float32], /, *, floor: float, dtype: str) -> QuantizedMap:
+        """Round (C, H, W) probabilities and derive everything else from the rounded values."""
 
 
 def link_confidences(path: Path, store: SoftmaxStore) -> None:
@@ -36,7 +43,12 @@ def link_confidences(path: Path, store: SoftmaxStore) -> None:
 
 
 def calibrate_confidences(
-    path: Path, store: SoftmaxStore, calibrate: Callable[[NDArray[np.floating[Any]]], NDArray[np.float32]], *, workers: int
+    path: Path,
+    store: SoftmaxStore,
+    calibrate: Callable[[NDArray[np.floating[Any]]], NDArray[np.float32]],
+    quantize: Quantize,
+    *,
+    workers: int,
 ) -> Iterator[int]:
     """Write a confidence store of calibrated probabilities, shard by shard, in the precision of the softmax store.
 
@@ -44,6 +56,7 @@ def calibrate_confidences(
         path: a folder that does not exist.
         store: the softmax store.
         calibrate: of (C, H, W) stored probabilities, (C, H, W) float32 calibrated ones.
+        quantize: what the softmax store was quantized with.
         workers: threads.
 
     Yields:

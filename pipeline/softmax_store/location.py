@@ -1,24 +1,33 @@
 """Where a store's arrays lie: in its folder, or at the URL that a file in its folder names."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import fsspec
 import zarr
 
-from pipeline.files import read_json, write_json
-
-Value = TypeVar("Value")
+from pipeline.schema import Artifact
 
 _LOCATION = "location.json"
-_FORMAT = "dars-store-location"
+
+
+class Location(Artifact):
+    """`location.json`, which makes a folder a store whose arrays lie elsewhere."""
+
+    described_as = "the URL of a store"
+    written_by = "infer"
+
+    format: Literal["dars-store-location"] = "dars-store-location"
+    url: str
+    """Of any file system that fsspec knows."""
 
 
 def write_location(path: Path, url: str) -> None:
-    """Make the folder `path` a store whose arrays lie at `url`, of any file system that fsspec knows."""
+    """Make the folder `path` a store whose arrays lie at `url`."""
     path.mkdir(parents=True, exist_ok=True)
-    write_json(path / _LOCATION, {"format": _FORMAT, "url": url})
+    Location(url=url).write(path / _LOCATION)
 
 
 def read_location(path: Path) -> str | None:
@@ -27,13 +36,7 @@ def read_location(path: Path) -> str | None:
     Raises:
         ValueError: the file that names the URL is damaged.
     """
-    if not (path / _LOCATION).exists():
-        return None
-    tree = read_json(path / _LOCATION)
-    if not isinstance(tree, dict) or tree.get("format") != _FORMAT or not isinstance(tree.get("url"), str):
-        raise ValueError(f"{path / _LOCATION} - expected the URL of a store - found {tree} - run the stage `infer`")
-    url: str = tree["url"]
-    return url
+    return Location.read(path / _LOCATION).url if (path / _LOCATION).exists() else None
 
 
 def open_group(path: Path, url: str | None, mode: Literal["r", "r+", "w"]) -> zarr.Group:
@@ -44,22 +47,25 @@ def open_group(path: Path, url: str | None, mode: Literal["r", "r+", "w"]) -> za
 
 def fetch(url: str, name: str, target: Path) -> None:
     """Copy one array of the store at `url` to the local folder `target`."""
-
-    def copy() -> None:
+    with remote_errors(url):
         system, root = fsspec.core.url_to_fs(url)
         system.get(f"{root}/{name}", str(target), recursive=True)
 
-    reach(url, copy)
 
-
-def reach(url: str, work: Callable[[], Value]) -> Value:
-    """Do work at a URL; where it does not answer, or refuses, say so in one line.
+@contextmanager
+def remote_errors(url: str | None) -> Iterator[None]:
+    """Say in one line where a URL does not answer, or refuses; without a URL, errors stay as they are.
 
     The file system behind the URL has tried again by itself, as often as it is configured to.
+
+    Raises:
+        ValueError: anything went wrong at the URL.
     """
     try:
-        return work()
+        yield
     except Exception as error:  # every file system raises its own
+        if url is None:
+            raise
         found = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise ValueError(
             f"{url} - expected a file system that answers - found {found} - check network and credentials, then run again"

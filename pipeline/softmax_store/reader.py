@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.softmax_store.arrays import get_array
 from pipeline.softmax_store.location import open_group, read_location
-from pipeline.softmax_store.quantize import Precision, precision_of
+from pipeline.softmax_store.quantized_map import Precision, precision_of
 from pipeline.softmax_store.writer import FORMAT_NAME, FORMAT_VERSION
 
 CONFIDENCE_FORMAT_NAME = "dars-confidence-store"
@@ -27,7 +27,6 @@ class ConfidenceStore:
         image_ids: (N,) in the order of the store.
         class_names: (C,).
         precision: of the confidences.
-        attributes: everything else that the writer noted.
         sizes: (N, 2) int, height and width of each image.
     """
 
@@ -46,15 +45,14 @@ class ConfidenceStore:
         self._group = self._guard(lambda: open_group(path, self.url, "r"))
         self._arrays: dict[str, zarr.Array[Any]] = {}
         attributes: dict[str, Any] = dict(self._group.attrs)
-        found = (attributes.pop("format", None), attributes.pop("version", None))
+        found = (attributes.get("format"), attributes.get("version"))
         if found != (self.format_name, FORMAT_VERSION):
             raise ValueError(
                 f"{path} - expected {self.format_name} version {FORMAT_VERSION} - found {found} - run the stage `{self.stage}`"
             )
-        self.image_ids: tuple[str, ...] = tuple(attributes.pop("image_ids", ()))
-        self.class_names: tuple[str, ...] = tuple(attributes.pop("class_names", ()))
-        self.precision: Precision = self._guard(lambda: precision_of(attributes.pop("dtype"), self.num_classes))
-        self.attributes = attributes
+        self.image_ids: tuple[str, ...] = tuple(attributes.get("image_ids", ()))
+        self.class_names: tuple[str, ...] = tuple(attributes.get("class_names", ()))
+        self.precision: Precision = self._guard(lambda: precision_of(attributes["dtype"], self.num_classes))
         arrays = (self.per_class, "confidence_counts")
         shapes = self._guard(lambda: [self._array(name).shape for name in arrays])
         expected = (len(self.image_ids), len(self.class_names))
@@ -86,13 +84,11 @@ class ConfidenceStore:
         height, width = self.sizes[index].tolist()
         return height, width
 
-    def confidence_counts(self, index: int) -> NDArray[np.uint32]:
-        """Return (C, B) uint32: pixels of image `index` predicted as each class, in each column of confidences."""
-        counts: NDArray[np.uint32] = self.counts_of(range(index, index + 1))[0]
-        return counts
-
     def counts_of(self, rows: range) -> NDArray[np.uint32]:
-        """Return (K, C, B) uint32: `confidence_counts` of the K images `rows`; whole shards are read fastest."""
+        """Return (K, C, B) uint32: of each of the K images `rows`, pixels predicted as a class in each column of confidences.
+
+        Whole shards are read fastest.
+        """
         counts: NDArray[np.uint32] = self._guard(lambda: np.asarray(self._array("confidence_counts")[rows.start : rows.stop]))
         wrong = counts.sum(axis=(1, 2), dtype=np.int64) != self.sizes[rows.start : rows.stop].prod(axis=1)
         if wrong.any():
@@ -101,7 +97,7 @@ class ConfidenceStore:
         return counts
 
     def total_counts(self) -> NDArray[np.int64]:
-        """Return (C, B) int64: `confidence_counts` added up over all images; memory does not grow with their number."""
+        """Return (C, B) int64: what `counts_of` counts, over all images; memory does not grow with their number."""
         total = np.zeros((self.num_classes, self.precision.num_columns), np.int64)
         for rows in self.shards:
             for counts in self.counts_of(rows):
@@ -113,7 +109,7 @@ class ConfidenceStore:
 
         Args:
             index: image.
-            columns: (C,) one column of `confidence_counts` for each class.
+            columns: (C,) one column of the counts for each class.
 
         Returns:
             (C, 65536) int64: pixels of the image predicted as each class whose confidence has that end of its bit pattern.
@@ -194,7 +190,7 @@ class SoftmaxStore(ConfidenceStore):
     per_class: ClassVar[str] = "softmax"
 
     def total_ties(self) -> NDArray[np.int64]:
-        """Return (C, 3) int64: pixels of all images at the largest confidence, see `count_ties`."""
+        """Return (C, 3) int64: pixels of all images at the largest confidence, on each scale of `TIES`."""
         ties: NDArray[np.int64] = self._guard(lambda: np.asarray(self._array("ties")[:])).astype(np.int64)
         if int(ties.min()) < 0:
             raise self._damaged("ties", "an image that was never written")

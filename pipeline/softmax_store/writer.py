@@ -1,24 +1,20 @@
 """Write a softmax store shard by shard, so that an interrupted run goes on at the first shard that is not on disk."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 
 from pipeline.files import write_text
 from pipeline.softmax_store.arrays import create_array, create_confidence_arrays, get_array, write_confidence_rows, write_rows
-from pipeline.softmax_store.location import open_group, reach, write_location
-from pipeline.softmax_store.quantize import TIES, QuantizedMap, precision_of, quantize
+from pipeline.softmax_store.location import open_group, remote_errors, write_location
+from pipeline.softmax_store.quantized_map import TIES, QuantizedMap, precision_of
 
 FORMAT_NAME = "dars-softmax-store"
 FORMAT_VERSION = 3
-
-Value = TypeVar("Value")
 
 
 class SoftmaxStoreWriter:
@@ -26,8 +22,6 @@ class SoftmaxStoreWriter:
 
     Attributes:
         shards: images of each shard, as index ranges.
-        floor: probabilities below it are stored as 0.
-        dtype: of probabilities.
         done: shards that are on disk from this or an earlier, interrupted run.
     """
 
@@ -54,7 +48,7 @@ class SoftmaxStoreWriter:
             image_ids: (N,) in the order of the store.
             sizes: (N,) height and width of each image.
             class_names: (C,).
-            floor: probabilities below it are stored as 0.
+            floor: probabilities below it are 0 in the maps that come.
             shard_mib: most raw data of one array's shard, in MiB; a shard holds one image at least.
             attributes: provenance, written into the store: the teacher's digest, the inference settings.
             dtype: of probabilities, `float16` or `float32`.
@@ -73,8 +67,8 @@ class SoftmaxStoreWriter:
         self._done_list = folder / f"done-{process}.txt"
         self._sizes = list(sizes)
         self._num_classes = len(class_names)
-        self.floor = floor
-        self.dtype = dtype
+        self._floor = floor
+        self._dtype = dtype
         height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
         # Of small images, the counts are larger than the softmax map.
         columns = precision_of(dtype, self._num_classes).num_columns
@@ -85,13 +79,15 @@ class SoftmaxStoreWriter:
         # The list of process 0 is made after the arrays, so where both exist they are complete. A list without a store is left by
         # a kill between the store's move to its place and the end of the stage.
         if process > 0 or (self._done_list.exists() and self.path.exists()):
-            self.done = self.finished()
-            self._group = self._reach(lambda: open_group(self.path, url, "r+"))
+            self.done = self._finished()
+            with remote_errors(url):
+                self._group = open_group(self.path, url, "r+")
         else:
             for stale in self._done_lists():
                 stale.unlink()
             names = {**attributes, "class_names": list(class_names)}
-            self._group = self._reach(lambda: self._create(image_ids, height, width, per_shard, names))
+            with remote_errors(url):
+                self._group = self._create(image_ids, height, width, per_shard, names)
             if url is not None:
                 write_location(self.path, url)
         if process == 0:
@@ -100,7 +96,12 @@ class SoftmaxStoreWriter:
                 other.unlink()
             self._remove_unfinished()
 
-    def finished(self) -> set[int]:
+    @property
+    def pending(self) -> list[int]:
+        """Shards that are not on disk yet."""
+        return [index for index in range(len(self.shards)) if index not in self.done]
+
+    def _finished(self) -> set[int]:
         """Return the shards that are on disk, whichever process wrote them."""
         # What follows the last line end was cut short by a kill, and does not count.
         lines = (line for path in self._done_lists() for line in path.read_text(encoding="utf-8").split("\n")[:-1])
@@ -112,7 +113,7 @@ class SoftmaxStoreWriter:
     def _create(
         self, image_ids: Sequence[str], height: int, width: int, per_shard: int, attributes: Mapping[str, Any]
     ) -> zarr.Group:
-        count, classes, dtype = len(image_ids), self._num_classes, self.dtype
+        count, classes, dtype = len(image_ids), self._num_classes, self._dtype
         group = open_group(self.path, self._url, "w")
         create_array(group, "softmax", (count, classes, height, width), dtype, float("nan"), per_shard)
         create_array(group, "ties", (count, classes, len(TIES)), "int32", -1, per_shard)
@@ -123,33 +124,11 @@ class SoftmaxStoreWriter:
                 "version": FORMAT_VERSION,
                 "image_ids": list(image_ids),
                 "dtype": dtype,
-                "floor": self.floor,
+                "floor": self._floor,
                 **attributes,
             }
         )
         return group
-
-    def quantize(self, row: int, probs: NDArray[np.float32]) -> QuantizedMap:
-        """Make the entry of image `row`; any thread may.
-
-        Args:
-            row: image.
-            probs: (C, H, W) float32 at the image's own size; each pixel sums to 1.
-
-        Raises:
-            ValueError: the map has another shape than the store expects, or values that are no probabilities.
-        """
-        with self.naming(row):
-            self._check_shape(row, probs.shape)
-            return quantize(probs, floor=self.floor, dtype=self.dtype)
-
-    @contextmanager
-    def naming(self, row: int) -> Iterator[None]:
-        """Put the image in front of an error about its map."""
-        try:
-            yield
-        except ValueError as error:
-            raise ValueError(f"{self._image_ids[row]} - {error}") from error
 
     def write_shard(self, index: int, entries: Sequence[QuantizedMap]) -> None:
         """Write all images of shard `index`, then note the shard as finished.
@@ -167,15 +146,11 @@ class SoftmaxStoreWriter:
                 f"softmax shard {index} - expected {len(rows)} maps - found {len(entries)} - give one for each image"
             )
         for row, entry in zip(rows, entries, strict=True):
-            with self.naming(row):
-                self._check_shape(row, entry.softmax.shape)
-
-        def write() -> None:
+            self._check(row, entry)
+        with remote_errors(self._url):
             write_rows(self._group, rows, {"softmax": [entry.softmax for entry in entries]})
             get_array(self._group, "ties")[rows.start : rows.stop] = np.stack([entry.ties for entry in entries])
             write_confidence_rows(self._group, rows, entries, self._sizes)
-
-        self._reach(write)
         for file in self._shard_files(index):
             _sync(file)
         with self._done_list.open("a", encoding="utf-8") as handle:
@@ -184,15 +159,12 @@ class SoftmaxStoreWriter:
             os.fsync(handle.fileno())
         self.done.add(index)
 
-    def _reach(self, work: Callable[[], Value]) -> Value:
-        return work() if self._url is None else reach(self._url, work)
-
     def _remove_unfinished(self) -> None:
         # zarr reads a shard before it writes it anew, and would stumble over what a power cut left of one. At a URL there is
         # nothing of the kind: objects are whole or absent.
         for partial in self.path.rglob("*.partial"):
             partial.unlink()
-        for index in set(range(len(self.shards))) - self.done:
+        for index in self.pending:
             for file in self._shard_files(index):
                 file.unlink()
 
@@ -200,10 +172,14 @@ class SoftmaxStoreWriter:
         folders = [self.path / name / "c" / str(index) for name in self._group.array_keys()]
         return [file for folder in folders for file in folder.rglob("*") if file.is_file()]
 
-    def _check_shape(self, row: int, shape: tuple[int, ...]) -> None:
+    def _check(self, row: int, entry: QuantizedMap) -> None:
         expected = (self._num_classes, *self._sizes[row])
-        if shape != expected:
-            raise ValueError(f"softmax map - expected shape {expected} - found {shape} - match network and image sizes")
+        assert entry.softmax.dtype == self._dtype, "maps come in the precision that the store was opened with"
+        if entry.softmax.shape != expected:
+            raise ValueError(
+                f"{self._image_ids[row]} - softmax map - expected shape {expected} - found {entry.softmax.shape}"
+                " - match network and image sizes"
+            )
 
 
 def _sync(file: Path) -> None:

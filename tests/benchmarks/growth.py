@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pipeline.inference.quantize import quantize
 from tests.benchmarks.inference import new_writer
 from tests.benchmarks.labeling import solve_and_sample
 from tests.benchmarks.maps import softmax_map, write_store
@@ -35,6 +36,6 @@ def build(folder: Path, count: int, height: int, width: int) -> Callable[[], Non
     def work() -> None:
         writer = new_writer(folder, count, height, width, floor=1e-3)
         for shard, rows in enumerate(writer.shards):
-            writer.write_shard(shard, [writer.quantize(row, maps[row % DIFFERENT]) for row in rows])
+            writer.write_shard(shard, [quantize(maps[row % DIFFERENT], floor=1e-3, dtype="float16") for row in rows])
 
     return work

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
-from pipeline.inference.fill_store import fill_store
+from pipeline.inference.fill_store import begin_store, fill_store
 from pipeline.inference.predictor import Predictor
+from pipeline.inference.quantize import quantize
 from pipeline.models.build import build_network
 from pipeline.params import Params, read_params
 from pipeline.runtime import prepare_device
+from pipeline.samples.sample_lists import Sample
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.benchmarks.maps import NAMES, softmax_map
 from tests.benchmarks.measure import measure
@@ -26,7 +29,7 @@ def inference(folder: Path, count: int, height: int, width: int, *, network: str
     alone = measure(predict_alone, network, count, height, width, repeat=2)
     whole = measure(predict_and_store, folder, network, count, height, width, repeat=2)
     yield Row(f"infer: {network}, read to store", what, whole, "the network alone", alone)
-    quantizing = measure(quantize, folder, count, height, width)
+    quantizing = measure(quantize_and_write, folder, count, height, width)
     writing = measure(write_bytes, folder, quantized_bytes(count, height, width))
     yield Row("quantize + compress + write, one thread each", what, quantizing, "writing so many raw bytes", writing)
 
@@ -71,24 +74,32 @@ def predict_alone(network: str, count: int, height: int, width: int) -> Callable
 def predict_and_store(folder: Path, network: str, count: int, height: int, width: int) -> Callable[[], None]:
     """Run the network and write the store."""
     predictor = setup(network)
-    shown = images(count, height, width)
+    params = settings(network)
+    samples = [Sample(f"image_{index}", height, width, folder / f"{index}.png", "") for index in range(count)]
+    for sample, image in zip(samples, images(count, height, width), strict=True):
+        Image.fromarray(image).save(sample.image, compress_level=1)
 
     def work() -> None:
-        writer = new_writer(folder / f"infer-{network}", count, height, width)
-        for _ in fill_store(writer, predictor, lambda row: shown[row], shards=list(range(len(writer.shards))), workers=2):
+        store = folder / f"infer-{network}"
+        shutil.rmtree(store, ignore_errors=True)
+        store.mkdir()
+        writer = begin_store(
+            store, samples, NAMES, params.softmax_store, teacher_sha256="", protocol=params.inference, process=0, base_url=None
+        )
+        for _ in fill_store(writer, predictor, samples, params.softmax_store, shards=writer.pending, workers=2):
             pass
 
     return work
 
 
-def quantize(folder: Path, count: int, height: int, width: int) -> Callable[[], None]:
+def quantize_and_write(folder: Path, count: int, height: int, width: int) -> Callable[[], None]:
     """Quantize and write maps like a trained network's."""
     probs = softmax_map(0, height, width)
 
     def work() -> None:
         writer = new_writer(folder / "quantize", count, height, width)
         for shard, rows in enumerate(writer.shards):
-            writer.write_shard(shard, [writer.quantize(row, probs) for row in rows])
+            writer.write_shard(shard, [quantize(probs, floor=0.0, dtype="float16") for _ in rows])
 
     return work
 

@@ -8,8 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from pipeline.inference.quantize import quantize
 from pipeline.samples.catalog import Catalog, write_catalog
 from pipeline.samples.priors import write_priors
+from pipeline.softmax_store.quantized_map import QuantizedMap
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.workspace import ROOT, change_params
 
@@ -69,10 +71,11 @@ def write_store(folder: Path, count: int, height: int, width: int, *, different:
         shard_mib=64,
         attributes={},
     )
-    entries = [writer.quantize(0, softmax_map(index, height, width)) for index in range(min(different or 0, count))]
+
+    def entry(index: int) -> QuantizedMap:
+        return quantize(softmax_map(index, height, width), floor=floor, dtype="float16")
+
+    repeated = [entry(index) for index in range(min(different or 0, count))]
     for shard, rows in enumerate(writer.shards):
-        writer.write_shard(
-            shard,
-            [entries[row % len(entries)] if entries else writer.quantize(row, softmax_map(row, height, width)) for row in rows],
-        )
+        writer.write_shard(shard, [repeated[row % len(repeated)] if repeated else entry(row) for row in rows])
     return writer.path

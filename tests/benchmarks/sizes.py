@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.inference.quantize import quantize
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.benchmarks.measure import MEBIBYTE
@@ -29,7 +30,9 @@ def sizes(folder: Path) -> Iterator[str]:
             attributes={},
         )
         for shard, rows in enumerate(writer.shards):
-            writer.write_shard(shard, [writer.quantize(row, store.softmax(row).astype("float32")) for row in rows])
+            writer.write_shard(
+                shard, [quantize(store.softmax(row).astype("float32"), floor=floor, dtype="float16") for row in rows]
+            )
         raw = pixels * 2 * store.num_classes
         for name in ("softmax", "prediction", "confidence", "confidence_counts"):
             size = sum(file.stat().st_size for file in (writer.path / name).rglob("*") if file.is_file())

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pipeline.calibration.bins import bin_of
 from pipeline.calibration.calibrator import FIT, Calibrator, CalibratorFile, fit_calibrator
-from pipeline.calibration.histogram_binning import HistogramBinning, bin_of
+from pipeline.calibration.histogram_binning import HistogramBinning
 from pipeline.calibration.matrix import MatrixScaling
 from pipeline.calibration.none import NoCalibration
 from pipeline.calibration.pixels import PROBABILITY_FLOOR, FittingPixels, sample_pixels

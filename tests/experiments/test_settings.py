@@ -293,7 +293,7 @@ def test_table_4_compares_methods_at_one_labeled_set_and_one_length(tmp_path: Pa
     for run in read_setting(SETTINGS, "table4").runs:
         params = params_of(tmp_path, "table4", run)
         rows[run] = (params.method, params.calibration, len(params.rounds))
-        assert (params.data.holdout_fraction, params.calibration_fit.on) == (0.2, "holdout")
+        assert (params.data.holdout_fraction, params.calibration_fit.images) == (0.2, "holdout")
         assert not params.equal_pixels
     single = {"none", "st", "st-ts", "cbst", "cbst-ts", "da-ts", "dars"}
     assert set(rows) == single | {"none-it", "st-it", "cbst-it", "dars-it"}

@@ -16,15 +16,16 @@ from pipeline.labeling.solve import solve_class_thresholds
 from pipeline.machine.parallel import map_ordered
 from pipeline.samples.catalog import IGNORE_INDEX
 from pipeline.selection import Selection
-from pipeline.softmax_store.quantize import QuantizedMap, quantize
+from pipeline.softmax_store.quantized_map import QuantizedMap
 from tests import reference
+from tests.softmax_store.cases import entry
 from tests.strategies import FLOAT16_VALUES, Maps, class_priors, labeling_ratios, softmax_maps
 
 SETTINGS = st.fixed_dictionaries({"equal_pixels": st.booleans(), "thin": st.sampled_from(("all", "ties"))})
 
 
 def quantized(maps: Maps) -> list[QuantizedMap]:
-    return [quantize(probs, floor=0.0) for probs in maps.probs]
+    return [entry(probs) for probs in maps.probs]
 
 
 def add_counts(images: Sequence[QuantizedMap]) -> NDArray[np.int64]:

@@ -15,9 +15,10 @@ from pipeline.labeling.refine import refine, threshold_columns
 from pipeline.labeling.sampling import draw_quotas
 from pipeline.labeling.solve import METHODS, solve_class_thresholds
 from pipeline.selection import Selection
-from pipeline.softmax_store.quantize import count_confidences, precision_of
+from pipeline.softmax_store.quantized_map import precision_of
 from tests import reference
 from tests.labeling.test_methods import assert_same_counts
+from tests.softmax_store.cases import count_confidences
 from tests.strategies import class_priors, labeling_ratios
 
 ONE = int(np.float32(1).view(np.uint32))
@@ -40,7 +41,7 @@ def solve(
     method: str, prediction: NDArray[np.uint8], confidence: NDArray[np.float32], priors: NDArray[np.float64], alpha: float,
     *, equal_pixels: bool, thin: str, st_confidence: float | None = None,
 ) -> Selection:  # fmt: skip
-    counts = count_confidences(prediction, confidence, len(priors), dtype="float32").astype(np.int64)
+    counts = count_confidences(prediction, confidence, len(priors), "float32").astype(np.int64)
     precision = precision_of("float32", len(priors))
     problem = Problem(counts, precision.values, priors, alpha, equal_pixels, st_confidence, thin)
     columns = threshold_columns(method, problem)

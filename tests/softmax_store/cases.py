@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.inference.quantize import quantize
+from pipeline.softmax_store.quantized_map import QuantizedMap, precision_of
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.strategies import make_probs
 
@@ -43,16 +45,32 @@ def open_writer(
     )
 
 
-def write_maps(writer: SoftmaxStoreWriter, index: int, maps: Sequence[NDArray[np.float32]]) -> None:
+def entry(probs: NDArray[np.float32], *, floor: float = 0.0, dtype: str = "float16") -> QuantizedMap:
+    return quantize(probs, floor=floor, dtype=dtype)
+
+
+def count_confidences(
+    prediction: NDArray[np.uint8], confidence: NDArray[np.floating], num_classes: int, dtype: str
+) -> NDArray[np.uint32]:
+    """(C, B): pixels predicted as each class in each column of confidences."""
+    precision = precision_of(dtype, num_classes)
+    counts = np.zeros((num_classes, precision.num_columns), np.uint32)
+    np.add.at(counts, (prediction.ravel(), precision.columns(confidence.ravel())), 1)
+    return counts
+
+
+def write_maps(writer: SoftmaxStoreWriter, index: int, maps: Sequence[NDArray[np.float32]], *, dtype: str = "float16") -> None:
     """Write one shard from probabilities."""
-    writer.write_shard(index, [writer.quantize(writer.shards[index].start + place, probs) for place, probs in enumerate(maps)])
+    writer.write_shard(index, [entry(probs, dtype=dtype) for probs in maps])
 
 
-def write_pending(writer: SoftmaxStoreWriter, probs: Sequence[NDArray[np.float32]], *, most: int | None = None) -> list[int]:
+def write_pending(
+    writer: SoftmaxStoreWriter, probs: Sequence[NDArray[np.float32]], *, most: int | None = None, dtype: str = "float16"
+) -> list[int]:
     """Write the shards that are missing, at most `most` of them; return which."""
-    pending = [index for index in range(len(writer.shards)) if index not in writer.done][:most]
+    pending = writer.pending[:most]
     for index in pending:
-        write_maps(writer, index, [probs[row] for row in writer.shards[index]])
+        write_maps(writer, index, [probs[row] for row in writer.shards[index]], dtype=dtype)
     return pending
 
 

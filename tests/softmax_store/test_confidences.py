@@ -8,17 +8,18 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.calibration.temperature import Temperature
+from pipeline.inference.quantize import quantize
 from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS
 from pipeline.softmax_store.confidences import calibrate_confidences, link_confidences
-from pipeline.softmax_store.quantize import count_confidences, precision_of, quantize
+from pipeline.softmax_store.quantized_map import precision_of
 from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
-from tests.softmax_store.cases import CLASS_NAMES, SIZES, digests, open_writer, street_probs, write_pending
+from tests.softmax_store.cases import CLASS_NAMES, SIZES, digests, entry, open_writer, street_probs, write_pending
 
 
 @pytest.fixture(params=["float16", "float32"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> SoftmaxStore:
     writer = open_writer(tmp_path / "infer", dtype=request.param)
-    write_pending(writer, street_probs())
+    write_pending(writer, street_probs(), dtype=request.param)
     return SoftmaxStore(writer.path)
 
 
@@ -52,14 +53,15 @@ def test_without_hard_links_the_files_are_copied(store: SoftmaxStore, tmp_path: 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_calibrating_with_nothing_writes_the_bytes_of_linking(store: SoftmaxStore, tmp_path: Path, workers: int) -> None:
     link_confidences(tmp_path / "linked", store)
-    done = list(calibrate_confidences(tmp_path / "calibrated", store, identity, workers=workers))
+    done = list(calibrate_confidences(tmp_path / "calibrated", store, identity, quantize, workers=workers))
     assert done == [rows.stop for rows in store.shards]
     assert digests(tmp_path / "calibrated") == digests(tmp_path / "linked")
 
 
 def test_calibrated_confidences_are_the_largest_calibrated_probabilities(store: SoftmaxStore, tmp_path: Path) -> None:
     temperature = Temperature(temperature=1.7)
-    assert len(list(calibrate_confidences(tmp_path / "calibrated", store, temperature.calibrate, workers=2))) == len(store.shards)
+    done = calibrate_confidences(tmp_path / "calibrated", store, temperature.calibrate, quantize, workers=2)
+    assert len(list(done)) == len(store.shards)
     calibrated = ConfidenceStore(tmp_path / "calibrated")
     for index in range(len(SIZES)):
         stored = np.log(np.maximum(store.softmax(index).astype(float), 2.0**-24)) / 1.7
@@ -67,16 +69,16 @@ def test_calibrated_confidences_are_the_largest_calibrated_probabilities(store: 
         expected = (weights / weights.sum(axis=0)).max(axis=0)
         np.testing.assert_allclose(calibrated.confidence(index).astype(float), expected, rtol=1e-3)
         assert np.array_equal(calibrated.prediction(index), store.prediction(index))
-        assert calibrated.confidence_counts(index).sum() == expected.size
+        assert calibrated.counts_of(range(index, index + 1)).sum() == expected.size
 
 
 def test_finer_counts_tell_values_apart_that_share_a_column(tmp_path: Path) -> None:
     writer = open_writer(tmp_path, dtype="float32")
-    write_pending(writer, street_probs())
+    write_pending(writer, street_probs(), dtype="float32")
     store = SoftmaxStore(writer.path)
     precision = precision_of("float32", len(CLASS_NAMES))
     for index in range(len(SIZES)):
-        counts = store.confidence_counts(index)
+        counts = store.counts_of(range(index, index + 1))[0]
         columns = counts.argmax(axis=1)
         finer = store.finer_counts(index, columns)
         assert finer.sum(axis=1).tolist() == counts[np.arange(len(CLASS_NAMES)), columns].tolist()
@@ -89,13 +91,13 @@ def test_finer_counts_tell_values_apart_that_share_a_column(tmp_path: Path) -> N
 
 def test_a_float32_store_keeps_what_float16_rounds_away(tmp_path: Path) -> None:
     probs = np.array([0.99999, 0.99998, 1.0 + 5e-6, 0.6], np.float32)
-    entry = quantize(np.stack([probs, np.maximum(1 - probs, 0)])[:, None], floor=0.0, dtype="float32")
-    assert entry.confidence.tolist() == [[float(np.float32(0.99999)), float(np.float32(0.99998)), 1.0, float(np.float32(0.6))]]
-    assert (quantize(np.stack([probs, np.maximum(1 - probs, 0)])[:, None], floor=0.0).confidence == 1).sum() == 3
+    both = np.stack([probs, np.maximum(1 - probs, 0)])[:, None]
+    kept = entry(both, dtype="float32")
+    assert kept.confidence.tolist() == [[float(np.float32(0.99999)), float(np.float32(0.99998)), 1.0, float(np.float32(0.6))]]
+    assert (entry(both).confidence == 1).sum() == 3
     assert precision_of("float32", 2).values[-1] == 1.0
-    counts = count_confidences(entry.prediction, entry.confidence, 2, dtype="float32")
-    assert counts[0, -1] == 1
-    assert counts.sum() == 4
+    assert kept.counts[0, -1] == 1
+    assert kept.counts.sum() == 4
 
 
 @pytest.mark.parametrize("name", CONFIDENCE_ARRAYS)

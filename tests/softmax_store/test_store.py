@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.softmax_store.quantize import precision_of
+from pipeline.softmax_store.confidences import link_confidences
+from pipeline.softmax_store.quantized_map import precision_of
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.softmax_store.cases import CLASS_NAMES, ONE_IMAGE, SIZES, digests, open_writer, street_probs, write_maps, write_pending
@@ -38,10 +39,9 @@ def test_what_is_read_is_what_was_written_rounded_to_float16(maps: Maps, shard_m
             expected = np.zeros((maps.num_classes, len(values)), int)
             for label, confidence in pixels:
                 expected[label, values.index(confidence)] += 1
-            np.testing.assert_array_equal(store.confidence_counts(index), expected)
-        np.testing.assert_array_equal(
-            store.total_counts(), sum(store.confidence_counts(index).astype(int) for index in range(len(maps.probs)))
-        )
+            np.testing.assert_array_equal(store.counts_of(range(index, index + 1))[0], expected)
+        every = store.counts_of(range(len(maps.probs)))
+        np.testing.assert_array_equal(store.total_counts(), every.sum(axis=0, dtype=np.int64))
 
 
 @pytest.mark.parametrize("num_classes", [1, 2, 3, 19, 255])
@@ -72,7 +72,7 @@ def test_any_shard_size_gives_the_same_values(tmp_path: Path, images: float) -> 
     store = SoftmaxStore(writer.path)
     for index, probs in enumerate(street_probs()):
         np.testing.assert_array_equal(store.softmax(index), probs.astype(np.float16))
-        assert int(store.confidence_counts(index).sum()) == SIZES[index][0] * SIZES[index][1]
+        assert int(store.counts_of(range(index, index + 1)).sum()) == SIZES[index][0] * SIZES[index][1]
 
 
 def test_provenance_is_kept(tmp_path: Path) -> None:
@@ -81,7 +81,9 @@ def test_provenance_is_kept(tmp_path: Path) -> None:
     store = SoftmaxStore(writer.path)
     assert store.class_names == CLASS_NAMES
     assert store.precision.dtype == "float16"
-    assert store.attributes == {"teacher_sha256": "abc", "inference": {"flip": True}, "floor": 1e-3}
+    attributes = json.loads((writer.path / "zarr.json").read_text())["attributes"]
+    provenance = {"teacher_sha256": "abc", "inference": {"flip": True}, "floor": 1e-3}
+    assert provenance.items() <= attributes.items()
 
 
 def test_shards_may_be_written_in_any_order(tmp_path: Path) -> None:
@@ -170,10 +172,17 @@ def test_every_file_describes_itself_as_zarr_3(tmp_path: Path) -> None:
     assert all(tree["zarr_format"] == 3 for tree in arrays.values())
 
 
-def test_the_format_is_described_for_readers_in_any_language() -> None:
+def test_the_format_is_described_for_readers_in_any_language(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "pipeline" / "softmax_store" / "FORMAT.md").read_text()
-    for word in ("softmax", "prediction", "confidence", "confidence_counts", "size", "dars-softmax-store", "image_ids", "floor"):
-        assert word in text
+    writer = open_writer(tmp_path)
+    write_pending(writer, street_probs())
+    link_confidences(tmp_path / "confidences.zarr", SoftmaxStore(writer.path))
+    softmax, confidences = text.split("**The confidence store**")
+    for path, page in ((writer.path, softmax), (tmp_path / "confidences.zarr", confidences)):
+        attributes = json.loads((path / "zarr.json").read_text())["attributes"]
+        assert all(f"`{name}`" in page for name in attributes)
+        assert f'"{attributes["format"]}"' in page
+    assert all(f"| `{array.name}` |" in softmax for array in writer.path.iterdir() if array.is_dir())
 
 
 def test_a_kill_after_the_store_moved_to_its_place_begins_anew(tmp_path: Path) -> None:

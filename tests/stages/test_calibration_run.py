@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -33,32 +32,26 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def errors(path: Path) -> dict[str, Any]:
-    tree: dict[str, Any] = json.loads(path.read_text())
-    return tree
-
-
 def test_a_calibrated_float32_round_labels_exactly_its_targets(experiment: Path) -> None:
     check_pseudo_labels(experiment, "1")
     assert len(read_list(experiment, "holdout")) == 2
     assert not set(read_list(experiment, "holdout")) & set(read_list(experiment, "labeled"))
-    selection = errors(experiment / "data/rounds/1/selection.json")
+    selection = json.loads((experiment / "data/rounds/1/selection.json").read_text())
     for wanted, missing, realized in zip(
         selection["targets"], selection["shortfalls"], selection["realized_counts"], strict=True
     ):
         assert realized == wanted - missing
 
 
-def test_errors_before_and_after_are_metrics(experiment: Path) -> None:
-    metrics = errors(experiment / "data/rounds/1/calibration.json")
-    assert (metrics["method"], metrics["fitted_on"], metrics["measured_on"]) == ("temperature", "holdout", "val")
-    for when in ("before", "after"):
-        assert 0 <= metrics[when]["ece"] <= 1
-        assert metrics[when]["nll"] > 0
-    assert "after.ece" in dvc(experiment, "metrics", "show").stdout
+def test_the_calibrator_says_what_it_was_fitted_on_and_the_errors_before_and_after(experiment: Path) -> None:
     content = CalibratorFile.read(experiment / "data/rounds/1/calibrator.json")
+    assert (content.calibrator.method, content.fitted_on) == ("temperature", "holdout")
+    for errors in (content.errors_before, content.errors_after):
+        assert errors
+        assert 0 <= errors.ece <= 1
+        assert errors.nll > 0
     labels = [pixels(experiment / f"data/prepared/labels/{name}.png") for name in read_list(experiment, "holdout")]
-    assert content.fitted_pixels == sum(int((one < 255).sum()) for one in labels)
+    assert content.fitted_pixels == sum(int((known < 255).sum()) for known in labels)
     assert content.after
     assert sum(share or 0 for share in content.after["share"]) == pytest.approx(1)
 
@@ -72,19 +65,19 @@ def test_every_calibrator_runs_and_is_the_same_bytes_for_any_number_of_workers(
     monkeypatch.chdir(experiment)
     digests = []
     for workers in (1, 3):
-        change_params(experiment, {"calibration": method, "calibration_fit.on": fitted_on, "runtime.workers": workers})
+        change_params(experiment, {"calibration": method, "calibration_fit.images": fitted_on, "runtime.workers": workers})
         done = CliRunner().invoke(calibrate, list(CALIBRATE[1:]))
         assert done.exit_code == 0, done.output
         digests.append({path.name: digest(path) for path in (experiment / "out").iterdir()})
         shutil.rmtree(experiment / "out")
         if method in {"none", "vector", "matrix"}:
             break
-    assert set(digests[0]) == {"calibrator.json", "confidences.zarr", "calibration.json"}
+    assert set(digests[0]) == {"calibrator.json", "confidences.zarr"}
     assert digests[0] == digests[-1]
 
 
 def test_solving_and_sampling_again_give_the_same_bytes_for_any_number_of_workers(experiment: Path) -> None:
-    change_params(experiment, {"calibration": "temperature", "calibration_fit.on": "holdout", "runtime.workers": 3})
+    change_params(experiment, {"calibration": "temperature", "calibration_fit.images": "holdout", "runtime.workers": 3})
     for command, name in ((SOLVE, "selection.json"), (SAMPLE, "pseudo_labels")):
         done = run_stage(experiment, *command)
         assert done.returncode == 0, done.stderr

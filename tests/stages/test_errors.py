@@ -96,7 +96,7 @@ def test_counts_and_pixels_that_disagree(broken: Path) -> None:
 
 
 def test_a_damaged_softmax_store_is_not_calibrated(broken: Path) -> None:
-    change_params(broken, {"calibration": "temperature", "calibration_fit.on": "val"})
+    change_params(broken, {"calibration": "temperature", "calibration_fit.images": "val"})
     shutil.rmtree(broken / "data/rounds/1/softmax.zarr/softmax/c/1")
     fails(broken, *CALIBRATE, says="data/rounds/1/softmax.zarr - softmax - expected a whole softmax store")
 

@@ -4,17 +4,29 @@ Reference: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, sect
 scaling, NeurIPS 2019, section 2 (classwise ECE).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.calibration.bins import bin_of
+from pipeline.calibration.pixels import PROBABILITY_FLOOR
+from pipeline.schema import Section
+
 NUM_BINS = 15
 """Of equal width, as in Guo et al."""
-_SMALLEST = 2.0**-24
-"""Smallest positive float16: what a stored 0 counts as in a logarithm."""
+
+
+class CalibrationErrors(Section):
+    """How far confidences are from accuracies."""
+
+    ece: float
+    """Mean distance between accuracy and confidence, weighted by pixels, in [0, 1]."""
+    classwise_ece: float
+    """The same of each class against the rest, mean over classes."""
+    nll: float
+    """Mean log loss in nats."""
 
 
 @dataclass(frozen=True)
@@ -54,40 +66,29 @@ def measure_reliability(probs: NDArray[np.floating[Any]], labels: NDArray[np.uin
     confidence, prediction = flat.max(axis=0, initial=0.0), flat.argmax(axis=0)
     values = np.concatenate([flat, confidence[None]])
     right = np.concatenate([classes == np.arange(count)[:, None], (prediction == classes)[None]])
-    bins = np.clip((values * NUM_BINS).astype(np.int64), 0, NUM_BINS - 1) + np.arange(count + 1)[:, None] * NUM_BINS
+    bins = bin_of(values, NUM_BINS) + np.arange(count + 1)[:, None] * NUM_BINS
 
     def add_up(weights: NDArray[np.float64] | None, where: NDArray[np.int64]) -> NDArray[Any]:
         total: NDArray[Any] = np.bincount(where.ravel(), weights, minlength=(count + 1) * NUM_BINS)
         return total.reshape(count + 1, NUM_BINS)
 
     own = np.take_along_axis(flat, classes[None].astype(np.int64), axis=0)[0]
-    log_loss = float(-np.log(np.maximum(own, _SMALLEST)).sum())
+    log_loss = float(-np.log(np.maximum(own, PROBABILITY_FLOOR)).sum())
     return Reliability(add_up(None, bins), add_up(values.ravel(), bins), add_up(None, bins[right]), log_loss)
 
 
-def sum_reliability(images: Iterable[Reliability], num_classes: int) -> Reliability:
-    """Add up images; zeros for none."""
+def no_pixels(num_classes: int) -> Reliability:
+    """Return the sums over no image."""
     shape = (num_classes + 1, NUM_BINS)
-    total = Reliability(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape, np.int64), 0.0)
-    for image in images:
-        total += image
-    return total
+    return Reliability(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape, np.int64), 0.0)
 
 
-def calibration_errors(total: Reliability) -> dict[str, float]:
-    """Turn sums into measures.
-
-    Args:
-        total: of all images; one pixel at least.
-
-    Returns:
-        `ece`: mean distance between accuracy and confidence, weighted by pixels, in [0, 1]; `classwise_ece`: the same of each
-        class against the rest, mean over classes; `nll`: mean log loss in nats.
-    """
+def calibration_errors(total: Reliability) -> CalibrationErrors:
+    """Turn sums over all images, one pixel at least, into measures."""
     pixels = int(total.counts[-1].sum())
     # Of a bin with n_b pixels: n_b / n times |hits / n_b - sums / n_b|.
     errors = np.abs(total.hits - total.sums).sum(axis=1) / pixels
-    return {"ece": float(errors[-1]), "classwise_ece": float(errors[:-1].mean()), "nll": total.log_loss / pixels}
+    return CalibrationErrors(ece=float(errors[-1]), classwise_ece=float(errors[:-1].mean()), nll=total.log_loss / pixels)
 
 
 def reliability_diagram(total: Reliability) -> dict[str, tuple[float | None, ...]]:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.evaluation.calibration_error import (
+from pipeline.calibration.calibration_error import (
     NUM_BINS,
+    CalibrationErrors,
     calibration_errors,
     measure_reliability,
+    no_pixels,
     reliability_diagram,
-    sum_reliability,
 )
 
 
@@ -36,7 +37,7 @@ def slow_ece(values: list[float], hits: list[bool]) -> float:
 
 def test_errors_are_those_of_the_definition_whatever_the_number_of_images() -> None:
     images = [image(seed) for seed in range(5)]
-    total = sum_reliability((measure_reliability(probs, labels, ignore_index=255) for probs, labels in images), 4)
+    total = sum((measure_reliability(probs, labels, ignore_index=255) for probs, labels in images), start=no_pixels(4))
     pixels = [
         (probs[:, row, column].astype(float).tolist(), int(labels[row, column]))
         for probs, labels in images
@@ -45,19 +46,19 @@ def test_errors_are_those_of_the_definition_whatever_the_number_of_images() -> N
         if labels[row, column] != 255
     ]
     errors = calibration_errors(total)
-    assert errors["ece"] == pytest.approx(
+    assert errors.ece == pytest.approx(
         slow_ece([max(probs) for probs, _ in pixels], [probs.index(max(probs)) == label for probs, label in pixels])
     )
     by_class = [slow_ece([probs[one] for probs, _ in pixels], [label == one for _, label in pixels]) for one in range(4)]
-    assert errors["classwise_ece"] == pytest.approx(sum(by_class) / 4)
-    assert errors["nll"] == pytest.approx(sum(-math.log(probs[label]) for probs, label in pixels) / len(pixels))
+    assert errors.classwise_ece == pytest.approx(sum(by_class) / 4)
+    assert errors.nll == pytest.approx(sum(-math.log(probs[label]) for probs, label in pixels) / len(pixels))
 
 
 def test_a_certain_and_right_network_has_no_error() -> None:
     labels = image(0)[1]
     probs = np.eye(4, dtype=np.float32)[np.where(labels == 255, 0, labels)].transpose(2, 0, 1)
     total = measure_reliability(probs, labels, ignore_index=255)
-    assert calibration_errors(total) == {"ece": 0.0, "classwise_ece": 0.0, "nll": 0.0}
+    assert calibration_errors(total) == CalibrationErrors(ece=0.0, classwise_ece=0.0, nll=0.0)
     assert reliability_diagram(total)["accuracy"] == (None,) * (NUM_BINS - 1) + (1.0,)
 
 
@@ -65,13 +66,13 @@ def test_a_certain_and_wrong_network_has_the_largest_error_and_a_finite_loss() -
     probs = np.zeros((2, 3, 3), np.float16)
     probs[0] = 1
     errors = calibration_errors(measure_reliability(probs, np.ones((3, 3), np.uint8), ignore_index=255))
-    assert errors["ece"] == 1.0
-    assert errors["nll"] == pytest.approx(24 * math.log(2))
+    assert errors.ece == 1.0
+    assert errors.nll == pytest.approx(24 * math.log(2))
 
 
 def test_an_image_without_a_class_counts_nothing() -> None:
     empty = measure_reliability(image(0)[0], np.full((9, 11), 255, np.uint8), ignore_index=255)
     assert empty.counts.sum() == 0
-    diagram = reliability_diagram(sum_reliability([empty], 4))
+    diagram = reliability_diagram(no_pixels(4) + empty)
     assert diagram["confidence"] == (None,) * NUM_BINS
     assert diagram["share"] == (0.0,) * NUM_BINS
