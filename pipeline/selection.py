@@ -1,79 +1,59 @@
 """The selection of a round: which pixels qualify, how many are drawn, and what comes of it; `selection.json`."""
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import model_validator
 
-from pipeline.files import read_json, write_json
+from pipeline.schema import Artifact
 
 Floats = tuple[float, ...]
 Counts = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Thresholds, targets and rates of one round; every tuple is (C,).
+class Selection(Artifact):
+    """Thresholds, targets and rates of one round; every tuple is (C,)."""
 
-    Attributes:
-        method: labeling method.
-        class_names: names, index = train id.
-        num_pixels: all unlabeled pixels, P.
-        class_priors: shares of the classes in the labeled set, sum to 1.
-        class_thresholds: a pixel predicted as class j qualifies when its stored confidence is at least this; None: no pixel does.
-        keep_thresholds: at or above, a pixel is kept for certain; None: every qualifying pixel stands in the draw.
-        sampling_rates: realized over qualifying pixels (s_j of Algorithm 1); 0 where none qualifies.
-        targets: pixels that the method means to label (n_j).
-        predicted_counts: pixels predicted as class j (m_j).
-        qualifying_counts: pixels that qualify.
-        draws: pixels drawn at random among those that qualify and are not kept for certain.
-        realized_counts: pixels labeled.
-        shortfalls: targets not met because too few pixels are predicted as class j.
-        labeling_ratio: alpha as asked for.
-        realized_ratio: labeled over all unlabeled pixels.
-        alpha_max: the largest ratio at which alignment leaves no shortfall; above 1 every ratio can be served.
-    """
+    described_as = "a selection"
+    written_by = "solve_thresholds"
 
     method: str
+    """Labeling method."""
     class_names: tuple[str, ...]
+    """Index = train id."""
     num_pixels: int
+    """All unlabeled pixels, P."""
     class_priors: Floats
+    """Class shares that pseudo labels are aligned with (r_j), whatever `data.priors` takes them from; sum to 1."""
     class_thresholds: tuple[float | None, ...]
+    """A pixel predicted as class j qualifies when its stored confidence is at least this; None: no pixel does."""
     keep_thresholds: tuple[float | None, ...]
+    """At or above, a pixel is kept for certain; None: every qualifying pixel stands in the draw."""
     sampling_rates: Floats
+    """Realized over qualifying pixels (s_j of Algorithm 1); 0 where none qualifies."""
     targets: Counts
+    """Pixels that the method means to label (n_j)."""
     predicted_counts: Counts
+    """Pixels predicted as class j (m_j)."""
     qualifying_counts: Counts
+    """Pixels that qualify."""
     draws: Counts
+    """Pixels drawn at random among those that qualify and are not kept for certain."""
     realized_counts: Counts
+    """Pixels labeled."""
     shortfalls: Counts
+    """Targets not met because too few pixels are predicted as class j."""
     labeling_ratio: float
-    realized_ratio: float
+    """Alpha as asked for."""
+    coverage: float
+    """Alpha as realized: labeled over all unlabeled pixels."""
     alpha_max: float
+    """The largest ratio at which alignment leaves no shortfall; above 1 every ratio can be served."""
+    kl: dict[str, object]
+    """D_KL(class_priors || realized_counts), see `describe_kl`."""
 
-
-def write_selection(path: Path, selection: Selection, *, kl: dict[str, object]) -> None:
-    """Write a selection as JSON, with the distance between its class distribution and the priors beside it."""
-    write_json(path, {**asdict(selection), "kl": kl})
-
-
-def read_selection(path: Path) -> Selection:
-    """Read what `write_selection` wrote.
-
-    Raises:
-        ValueError: missing, no JSON, or not a selection.
-    """
-    tree = read_json(path)
-    try:
-        selection: Selection = TypeAdapter(Selection).validate_python(tree, strict=False)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{path} - expected a selection - {key}: {first['msg']} - run the stage `solve_thresholds`") from error
-    lengths = {name: len(value) for name, value in vars(selection).items() if isinstance(value, tuple)}
-    if wrong := [name for name, length in lengths.items() if length != len(selection.class_names)]:
-        raise ValueError(
-            f"{path} - expected {wrong[0]} for {len(selection.class_names)} classes - found {lengths[wrong[0]]}"
-            " - run the stage `solve_thresholds`"
-        )
-    return selection
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for name, value in self:
+            if isinstance(value, tuple) and len(value) != len(self.class_names):
+                raise ValueError(f"expected {name} for {len(self.class_names)} classes, found {len(value)}")
+        return self

@@ -8,7 +8,7 @@ from pipeline.params import Params
 from pipeline.samples.catalog import read_catalog
 from pipeline.samples.priors import read_labeled_shares
 from pipeline.samples.sample_lists import read_samples
-from pipeline.selection import read_selection
+from pipeline.selection import Selection
 from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
 from pipeline.statistics.classes import appearance
 from pipeline.statistics.images import count_labeled, hold_against_truth, sum_truth
@@ -45,7 +45,7 @@ def main(
     held = hold_against_truth(known, pseudo_labels, store.image_ids, store.prediction, classes, workers=workers)
     confusion, regions = sum_truth(progress(held, total=len(known), unit="known image"), classes.num_classes)
     described = describe_round(
-        read_selection(selection), dtype=store.precision.dtype, counts=store.total_counts(), values=store.precision.values,
+        Selection.read(selection), dtype=store.precision.dtype, counts=store.total_counts(), values=store.precision.values,
         ties=SoftmaxStore(softmax).total_ties(), labeled_shares=read_labeled_shares(priors, classes.class_names),
         frequencies=frequencies, sizes=sizes, confusion=confusion, regions=regions,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from pipeline.models.checkpoints import read_model, write_model
 from pipeline.params import Params
 from pipeline.samples.catalog import read_catalog
 from pipeline.samples.sample_lists import read_samples
-from pipeline.selection import read_selection
+from pipeline.selection import Selection
 from pipeline.training.curve import Row, write_curve
 from pipeline.training.loop import Course
 from pipeline.training.run import run_training
@@ -45,7 +45,7 @@ def main(
     )
     # The length is that of a training with pseudo labels also where there are none: the control runs at equal steps.
     steps = count_steps(params.student, images=len(unlabeled_set.samples), batch_size=unlabeled_set.batch_size)
-    if sum(read_selection(selection).realized_counts):
+    if sum(Selection.read(selection).realized_counts):
         sets.append(unlabeled_set)
     stretched = params.student.learning_rate_schedule == "stretch"
     betas = {"beta_min": section.beta_min, "beta_max": section.beta_max}

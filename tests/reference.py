@@ -20,7 +20,7 @@ class Expected:
     certain: list[int]
     realized: list[int]
     shortfalls: list[int]
-    realized_ratio: float
+    coverage: float
     alpha_max: float
 
 
@@ -101,7 +101,7 @@ def solve(
         certain=certain,
         realized=realized,
         shortfalls=[max(target - count, 0) for target, count in zip(targets, realized, strict=True)],
-        realized_ratio=sum(realized) / pixels,
+        coverage=sum(realized) / pixels,
         alpha_max=min(m / (pixels * prior) for m, prior in zip(predicted, priors, strict=True) if prior > 0),
     )
 

@@ -1,5 +1,5 @@
 """Which pixels become pseudo labels.
 
-In: how often each class is predicted at each confidence, the class priors, a labeling ratio; then predictions and confidences,
-image by image. Out: thresholds, targets and rates per class; pseudo labels. Never: a network, a softmax store, a true label.
+In: a round's confidence store, the class shares to align with, a labeling ratio. Out: a selection (thresholds, targets and rates
+per class), and the pseudo labels that it draws. Never: a network, a softmax map, a true label.
 """

@@ -19,7 +19,7 @@ class Problem:
     Attributes:
         counts: (C, B) int64, unlabeled pixels predicted as a class at each confidence, over all images.
         values: (B,) or (C, B) float, ascending: the confidence of each column; of each class where they differ.
-        class_priors: (C,) float64, sums to 1: R of the labeled set (Eq. 3).
+        class_priors: (C,) float64, sums to 1: class shares that pseudo labels are aligned with (r_j; R(.) of Eq. 3).
         labeling_ratio: the paper's alpha, in (0, 1].
         equal_pixels: thin `st`, `cbst` and `da` to their targets as `dars` does.
         st_confidence: a fixed threshold for `st`, or None.

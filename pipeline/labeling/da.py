@@ -1,4 +1,4 @@
-"""DA: thresholds that align the class distribution with the labeled set's, ties and all."""
+"""DA: thresholds that align the class distribution with the class priors, ties and all."""
 
 import numpy as np
 from numpy.typing import NDArray

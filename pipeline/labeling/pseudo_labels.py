@@ -111,7 +111,7 @@ def check_realized(selection: Selection, realized: NDArray[np.int64], *, where: 
     Args:
         selection: of the round.
         realized: (C,) int64, pixels written as each class.
-        where: the softmax store, for the message.
+        where: the confidence store, for the message.
 
     Raises:
         ValueError: they differ: counts, predictions and confidences of the store do not belong together.

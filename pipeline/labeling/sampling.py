@@ -14,7 +14,7 @@ from scipy.special import gammaln
 from pipeline.randomness import keyed_generator
 from pipeline.samples.catalog import IGNORE_INDEX
 
-REMEDY = " - counts and pixels of the store do not belong together - run the stage `infer` again"
+REMEDY = " - counts and pixels of the store do not belong together - run the stages `infer` and `calibrate` again"
 
 _NUMPY_LIMIT = 10**9
 """numpy's hypergeometric takes fewer than this many good and bad items."""

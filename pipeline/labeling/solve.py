@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from pipeline.divergence import describe_kl
 from pipeline.labeling.cbst import solve_cbst
 from pipeline.labeling.class_thresholds import Problem, Thresholds
 from pipeline.labeling.da import solve_da
@@ -58,8 +59,9 @@ def solve_class_thresholds(method: str, problem: Problem, *, class_names: Sequen
         realized_counts=tuple(realized.tolist()),
         shortfalls=tuple(np.maximum(thresholds.targets - realized, 0).tolist()),
         labeling_ratio=problem.labeling_ratio,
-        realized_ratio=int(realized.sum()) / pixels,
+        coverage=int(realized.sum()) / pixels,
         alpha_max=float((problem.predicted[wanted] / (pixels * problem.class_priors[wanted])).min()),
+        kl=describe_kl(problem.class_priors, realized),
     )
 
 

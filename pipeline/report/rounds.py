@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.calibration.calibrator import CalibratorFile
 from pipeline.files import read_json
-from pipeline.selection import Selection, read_selection
+from pipeline.selection import Selection
 from pipeline.statistics.round_statistics import RoundStatistics
 
 ByClass = tuple[float | None, ...]
@@ -119,7 +119,7 @@ def _read_round(folder: Path, key: str, class_names: Sequence[str]) -> Round:
         pseudo_labels = _pseudo_labels(tree["pseudo_labels"], class_names) if key != "0" else None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} - expected the measures of a round - found {error!r} - run the stage `evaluate`") from error
-    selection = read_selection(folder / "selection.json") if key != "0" else None
+    selection = Selection.read(folder / "selection.json") if key != "0" else None
     if selection and selection.class_names != tuple(class_names):
         raise ValueError(
             f"{folder / 'selection.json'} - expected the classes {', '.join(class_names)}"

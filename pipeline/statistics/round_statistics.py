@@ -167,7 +167,7 @@ def describe_round(
         method=selection.method,
         dtype=dtype,
         num_pixels=selection.num_pixels,
-        realized_ratio=selection.realized_ratio,
+        realized_ratio=selection.coverage,
         kl=Divergences.model_validate({kind: describe_kl(priors, part)["value"] for kind, part in kinds.items()}),
         classes=classes,
         regions=RegionStatistics(edges=EDGES, **{kind: tuple(part.tolist()) for kind, part in vars(regions).items()})

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.divergence import describe_kl
 from pipeline.labeling.solve import METHODS
 from pipeline.selection import Selection
 from tests.labeling.cases import solve
@@ -34,12 +33,11 @@ def selection(name: str) -> Selection:
     counts[3] //= 9
     counts[4] = 0
     variant = {"alpha": 0.4, **VARIANTS[name]}
-    return solve(name.split("_")[0], counts, PRIORS, **variant)
+    return solve(name.split("_", maxsplit=1)[0], counts, PRIORS, **variant)
 
 
 def as_json(solved: Selection) -> dict[str, Any]:
-    kl = describe_kl(solved.class_priors, solved.realized_counts)
-    tree: dict[str, Any] = json.loads(json.dumps({**vars(solved), "kl": kl}))
+    tree: dict[str, Any] = json.loads(solved.model_dump_json())
     return tree
 
 

@@ -32,7 +32,7 @@ def assert_same_counts(selection: Selection, expected: reference.Expected) -> No
     rates = [r / q if q else 0.0 for r, q in zip(expected.realized, expected.qualifying, strict=True)]
     assert list(selection.sampling_rates) == pytest.approx(rates, rel=1e-12)
     assert selection.num_pixels == sum(expected.predicted)
-    assert selection.realized_ratio == pytest.approx(expected.realized_ratio, rel=1e-12)
+    assert selection.coverage == pytest.approx(expected.coverage, rel=1e-12)
     assert selection.alpha_max == pytest.approx(expected.alpha_max, rel=1e-12)
 
 
@@ -116,7 +116,7 @@ def test_none_labels_nothing(data: st.DataObject) -> None:
     _, selection, _ = data.draw(solved("none"))
     assert set(selection.class_thresholds) == set(selection.keep_thresholds) == {None}
     assert not any(selection.realized_counts)
-    assert selection.realized_ratio == 0
+    assert selection.coverage == 0
 
 
 @pytest.mark.parametrize("method", ["st", "cbst", "da", "dars"])

@@ -12,14 +12,15 @@ from pipeline.labeling.pseudo_labels import check_drawable, check_realized, labe
 from pipeline.labeling.solve import METHODS
 from pipeline.samples.catalog import IGNORE_INDEX
 from pipeline.selection import Selection
-from pipeline.softmax_store.quantize import QuantizedMap, quantize
+from pipeline.softmax_store.quantized_map import QuantizedMap
 from tests.labeling.cases import add_counts, drawable_of, label_all, label_one, quantized, solve, solved
+from tests.softmax_store.cases import entry
 from tests.strategies import make_probs
 
 
 def street_maps(count: int = 5, side: int = 40) -> tuple[list[QuantizedMap], list[str]]:
     rng = np.random.default_rng(7)
-    images = [quantize(make_probs(rng, (side, side + index), 4, (0, 1, 3)), floor=0.0) for index in range(count)]
+    images = [entry(make_probs(rng, (side, side + index), 4, (0, 1, 3))) for index in range(count)]
     return images, [f"street_{index}" for index in range(count)]
 
 
@@ -102,7 +103,7 @@ def test_another_seed_draws_other_pixels_in_the_same_number() -> None:
 def test_the_pixels_of_all_images_together_are_drawn_uniformly() -> None:
     sizes = ((1, 2), (1, 3))
     probs = [np.stack([np.full(size, 0.75), np.full(size, 0.25)]).astype(np.float32) for size in sizes]
-    images = [quantize(image, floor=0.0) for image in probs]
+    images = [entry(image) for image in probs]
     selection = solve("dars", add_counts(images), np.array([1.0, 0.0]), 0.4)
     assert selection.draws == (2, 0)
     seen: Counter[tuple[int, ...]] = Counter()
@@ -138,7 +139,7 @@ def test_the_draw_holds_as_many_pixels_as_were_counted(thin: str) -> None:
 
 def test_labels_that_differ_from_the_selection_are_one_line() -> None:
     images, _ = street_maps()
-    selection = dataclasses.replace(street_selection(images), realized_counts=(1, 2, 3, 4))
+    selection = street_selection(images).model_copy(update={"realized_counts": (1, 2, 3, 4)})
     check_realized(selection, np.array([1, 2, 3, 4]), where="store")
     with pytest.raises(ValueError, match=r"^store - expected .* pixels by class - labeled .* - run the stage `infer`") as error:
         check_realized(selection, np.array([1, 2, 3, 5]), where="store")

@@ -11,7 +11,6 @@ from PIL import Image
 from pipeline.calibration.calibrator import CalibratorFile
 from pipeline.calibration.none import NoCalibration
 from pipeline.calibration.temperature import Temperature
-from pipeline.divergence import describe_kl
 from pipeline.evaluation.pseudo_label_quality import pseudo_label_metrics
 from pipeline.evaluation.segmentation import segmentation_metrics, tail_classes
 from pipeline.files import write_json
@@ -24,7 +23,6 @@ from pipeline.samples.class_frequencies import class_priors
 from pipeline.samples.images import write_label_png
 from pipeline.samples.priors import write_priors
 from pipeline.samples.sample_lists import Sample, unlabeled_view, write_samples
-from pipeline.selection import write_selection
 from pipeline.statistics.regions import measure_regions
 from pipeline.statistics.round_statistics import describe_round
 from pipeline.training.curve import Row, write_curve
@@ -124,7 +122,7 @@ def _self_train(folder: Path, case: Case, counts: np.ndarray, rng: np.random.Gen
         thin="all",
     )
     selection = solve_class_thresholds(case.method, problem, class_names=case.class_names)
-    write_selection(folder / "selection.json", selection, kl=describe_kl(priors, selection.realized_counts))
+    selection.write(folder / "selection.json")
     known = (
         rng.integers(1, 9, (len(counts), len(counts) + 1)) if case.truth else np.zeros((len(counts), len(counts) + 1), np.int64)
     )

@@ -41,7 +41,7 @@ def test_the_table_of_rounds_says_what_the_files_say(tmp_path: Path) -> None:
     assert rows["mIoU"][:3] == [percent(one.scores.mean_iou) for one in experiment.rounds]
     assert rows["mIoU"][3] == points(difference(last.scores.mean_iou, experiment.first.scores.mean_iou))
     assert rows["alpha asked"] == [NONE, "50.00", "50.00", ""]
-    assert rows["coverage"][2] == percent(last.selection.realized_ratio) == percent(last.pseudo_labels.coverage)
+    assert rows["coverage"][2] == percent(last.selection.coverage) == percent(last.pseudo_labels.coverage)
     assert rows["shortfall, pixels"][2] == count(sum(last.selection.shortfalls))
     assert rows["KL of the pseudo labels, nats"][2] == nats(last.pseudo_labels.kl)
 

@@ -48,7 +48,7 @@ def test_every_artifact_lies_where_the_house_says(experiment: Path) -> None:
     }  # fmt: skip
     for key in (1, 2):
         names |= {f"rounds/{key}/{name}" for name in ("softmax.zarr", "confidences.zarr", "calibrator.json", "statistics.json")}
-        names |= {f"rounds/{key}/{name}" for name in ("calibration.json", "selection.json", "pseudo_labels")}
+        names |= {f"rounds/{key}/{name}" for name in ("selection.json", "pseudo_labels")}
         names |= {f"rounds/{key}/{name}" for name in ("model.safetensors", "metrics.json", "curve.tsv")}
     assert [name for name in sorted(names) if not (experiment / "data" / name).exists()] == []
     assert not (experiment / ".scratch").exists() or not any((experiment / ".scratch").rglob("*.*"))
@@ -78,7 +78,7 @@ def test_metrics_say_how_they_were_measured(experiment: Path) -> None:
         assert "3 val images of streets" in tree["protocol"]
     quality = metrics(experiment, 2)["pseudo_labels"]
     assert {"coverage", "kl", "kl_true", "accuracy", "precision", "recall"} == set(quality)
-    assert quality["coverage"] == pytest.approx(selection(experiment, 2)["realized_ratio"])
+    assert quality["coverage"] == pytest.approx(selection(experiment, 2)["coverage"])
 
 
 def test_alpha_runs_again_from_the_thresholds_of_round_one(experiment: Path) -> None:
@@ -104,7 +104,7 @@ def test_methods_are_compared_by_the_names_of_their_experiments(experiment: Path
         assert selection(experiment, 1)["method"] == method
         assert [line.split("\t")[0] for line in curve.read_text().splitlines()] == steps, "every method trains equally long"
         if method == "none":
-            assert selection(experiment, 1)["realized_ratio"] == 0
+            assert selection(experiment, 1)["coverage"] == 0
             assert metrics(experiment, 1)["pseudo_labels"]["kl"]["value"] is None
         reset(experiment)
     assert "pseudo_labels.coverage" in dvc(experiment, "metrics", "diff", "st", "none").stdout
@@ -155,7 +155,7 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
         ({"inference.flip": True}, {"infer", "calibrate", "evaluate", "evaluate_pretrained", "report"}),
         ({"softmax_store.floor": 0.001}, {"infer", "calibrate", "report"}),
         ({"softmax_store.dtype": "float32"}, {"infer", "calibrate", "report"}),
-        ({"calibration": "temperature", "calibration_fit.on": "val"}, {"calibrate", "report"}),
+        ({"calibration": "temperature", "calibration_fit.images": "val"}, {"calibrate", "report"}),
         ({"training.focal_gamma": 2.0}, {"pretrain", "train_student", "report"}),
         ({"evaluation.tail_share": 0.05}, {"evaluate", "evaluate_pretrained", "report"}),
         ({"method": "cbst"}, {"solve_thresholds", "report"}),
