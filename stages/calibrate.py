@@ -18,7 +18,7 @@ from pipeline.evaluation.calibration_error import (
 from pipeline.files import atomic_path, write_json
 from pipeline.params import Params
 from pipeline.randomness import keyed_generator
-from pipeline.samples.catalog import IGNORE_INDEX, Catalog, read_catalog
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 from pipeline.samples.images import read_image, read_labels
 from pipeline.samples.sample_lists import Sample, read_samples
 from pipeline.softmax_store.confidences import calibrate_confidences, link_confidences
@@ -71,11 +71,11 @@ def main(
 
     pairs = (holdout, labeled_catalog) if fit.on == "holdout" else (val, catalog)
     pixels = sample_pixels(
-        maps(read_samples(pairs[0], labels=True), read_catalog(pairs[1])),
+        maps(read_samples(pairs[0], labels=True), Catalog.read(pairs[1])),
         ignore_index=IGNORE_INDEX, most=fit.max_pixels, rng=keyed_generator(params.seed, "calibrate", round_key),
     )  # fmt: skip
     fitted = fit_calibrator(params.calibration, pixels, bins=fit.bins)
-    measured = zip(*_measure(maps(read_samples(val, labels=True), read_catalog(catalog)), fitted), strict=True)
+    measured = zip(*_measure(maps(read_samples(val, labels=True), Catalog.read(catalog)), fitted), strict=True)
     before, after = (sum_reliability(one, store.num_classes) for one in measured)
     with atomic_path(confidences) as folder:
         done = calibrate_confidences(folder, store, fitted.calibrate, workers=params.runtime.workers)

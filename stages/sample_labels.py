@@ -10,7 +10,7 @@ from pipeline.labeling.sampling import draw_quotas
 from pipeline.machine.parallel import map_ordered
 from pipeline.machine.process_group import join_processes
 from pipeline.params import Params
-from pipeline.samples.catalog import read_catalog
+from pipeline.samples.catalog import Catalog
 from pipeline.samples.class_frequencies import ClassCounts, sum_counts
 from pipeline.samples.images import write_label_png
 from pipeline.selection import read_selection
@@ -27,7 +27,7 @@ from stages.command import EXISTING, NEW, parallel_stage_command, progress, roun
 @parallel_stage_command
 def main(params: Params, round_key: str, catalog: Path, confidences: Path, selection: Path, pseudo_labels: Path) -> None:
     """Draw and write one round's pseudo labels."""
-    classes = read_catalog(catalog)
+    classes = Catalog.read(catalog)
     store = ConfidenceStore(confidences)
     chosen = read_selection(selection)
     if chosen.class_names != store.class_names:

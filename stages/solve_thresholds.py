@@ -11,7 +11,7 @@ from pipeline.labeling.solve import solve_class_thresholds
 from pipeline.machine.parallel import map_ordered
 from pipeline.params import Params
 from pipeline.samples.class_frequencies import sum_counts
-from pipeline.samples.priors import read_priors
+from pipeline.samples.priors import ClassPriors
 from pipeline.selection import write_selection
 from pipeline.softmax_store.reader import ConfidenceStore
 from stages.command import EXISTING, NEW, progress, round_option, stage_command
@@ -29,7 +29,7 @@ def main(params: Params, round_key: str, confidences: Path, priors: Path, select
     problem = Problem(
         counts=store.total_counts(),
         values=store.precision.values,
-        class_priors=read_priors(priors, store.class_names),
+        class_priors=ClassPriors.read(priors).target(store.class_names),
         labeling_ratio=params.labeling_ratio(round_key),
         equal_pixels=params.equal_pixels,
         st_confidence=params.st_confidence,
