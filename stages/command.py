@@ -189,7 +189,7 @@ class _Lines:
     def write(self, text: str) -> Any:  # noqa: ANN401 - tqdm's protocol
         line = text.strip("\r\n ")
         count = line.partition(" [")[0]
-        if count != self._count:
+        if count and count != self._count:
             self._count = count
             sys.stderr.write(f"{line}\n")
 
