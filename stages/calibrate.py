@@ -11,7 +11,7 @@ from pipeline.calibration.none import NoCalibration
 from pipeline.files import atomic_path
 from pipeline.params import Params
 from pipeline.randomness import keyed_generator
-from pipeline.samples.catalog import read_catalog
+from pipeline.samples.catalog import Catalog
 from pipeline.samples.sample_lists import read_samples
 from pipeline.softmax_store.confidences import calibrate_confidences, link_confidences
 from pipeline.softmax_store.reader import SoftmaxStore
@@ -54,8 +54,8 @@ def main(
     fitted = fit_round(
         params.calibration,
         fit,
-        labeled_maps(read_samples(samples, labels=True), read_catalog(classes), predict, progress),
-        labeled_maps(read_samples(val, labels=True), read_catalog(catalog), predict, progress),
+        labeled_maps(read_samples(samples, labels=True), Catalog.read(classes), predict, progress),
+        labeled_maps(read_samples(val, labels=True), Catalog.read(catalog), predict, progress),
         class_names=store.class_names,
         rng=keyed_generator(params.seed, "calibrate", round_key),
     )

@@ -131,10 +131,11 @@ def run_to_end(items: Iterator[Item], *, total: int, unit: str, done: int = 0, n
             bar.set_postfix_str(text, refresh=False)
 
 
-def echo(text: str) -> None:
-    """Write a line for the person who watches."""
+def echo(*lines: str) -> None:
+    """Write lines for the person who watches."""
     if rank() == 0:
-        _write(text)
+        for line in lines:
+            _write(line)
 
 
 def _write(text: str) -> None:
@@ -188,7 +189,7 @@ class _Lines:
     def write(self, text: str) -> Any:  # noqa: ANN401 - tqdm's protocol
         line = text.strip("\r\n ")
         count = line.partition(" [")[0]
-        if count != self._count:
+        if count and count != self._count:
             self._count = count
             sys.stderr.write(f"{line}\n")
 

@@ -13,10 +13,10 @@ from pipeline.inference.protocol import describe_protocol
 from pipeline.models.checkpoints import read_model
 from pipeline.params import Params
 from pipeline.runtime import prepare_device
-from pipeline.samples.catalog import Catalog, read_catalog
+from pipeline.samples.catalog import Catalog
 from pipeline.samples.class_frequencies import Shares, sum_counts
 from pipeline.samples.images import read_image, write_label_png
-from pipeline.samples.priors import read_labeled_shares, read_priors
+from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import read_samples
 from stages.command import EXISTING, NEW, progress, stage_command
 
@@ -39,10 +39,11 @@ def main(
     truth: Path | None, metrics: Path, examples: Path,
 ) -> None:  # fmt: skip
     """Measure one round."""
-    classes = read_catalog(catalog)
+    classes = Catalog.read(catalog)
     count, names = classes.num_classes, classes.class_names
-    class_priors = read_priors(priors, names)
-    tail = tail_classes(names, read_labeled_shares(priors, names), params.evaluation)
+    shares = ClassPriors.read(priors)
+    class_priors = shares.target(names)
+    tail = tail_classes(names, shares.labeled(names), params.evaluation)
     samples = read_samples(val, labels=True)
     predictor = Predictor(
         read_model(model).network, params.inference, prepare_device(params.runtime), compiled=params.runtime.compile

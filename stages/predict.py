@@ -7,10 +7,9 @@ import click
 from pipeline.inference.predictor import Predictor
 from pipeline.models.checkpoints import read_model
 from pipeline.params import Params
-from pipeline.predictions.jobs import plan_jobs
+from pipeline.predictions.jobs import plan_jobs, run_jobs
 from pipeline.predictions.label_formats import FORMATS
 from pipeline.runtime import prepare_device
-from pipeline.samples.images import read_image
 from stages.command import EXISTING, NEW, echo, progress, stage_command
 
 
@@ -20,18 +19,20 @@ from stages.command import EXISTING, NEW, echo, progress, stage_command
 @click.option("--out", type=NEW, required=True, help="Folder for the results; files of the same names are replaced.")
 @click.option("--overlays", is_flag=True, help="Paint the classes over the images as well, into OUT/overlays.")
 @click.option(
-    "--format", "name", type=click.Choice(list(FORMATS)), default="labels", show_default=True,
+    "--format",
+    "name",
+    type=click.Choice(list(FORMATS)),
+    default="labels",
+    show_default=True,
     help="labels: palette PNGs of train ids in OUT/labels; cityscapes: label ids in OUT/cityscapes; voc: OUT/results/VOC2012.",
-)  # fmt: skip
+)
 @stage_command
 def main(params: Params, model: Path, images: Path, out: Path, *, overlays: bool, name: str) -> None:
     """Predict every image of a folder, by the protocol in `inference` of params.yaml."""
     checkpoint = read_model(model)
     jobs = plan_jobs(images, out, name=name, class_names=checkpoint.class_names, overlays=overlays)
     predictor = Predictor(checkpoint.network, params.inference, prepare_device(params.runtime), compiled=params.runtime.compile)
-    for job in progress(jobs, total=len(jobs), unit="image"):
-        image = read_image(job.image)
-        job.write(image, predictor.prediction(image), checkpoint.colors)
+    run_jobs(jobs, predictor.prediction, checkpoint.colors, progress=progress)
     echo(f"{len(jobs)} predictions in {out}")
 
 

@@ -9,7 +9,7 @@ from pipeline.models.build import build_network, weight_files
 from pipeline.models.checkpoints import write_model
 from pipeline.params import Params
 from pipeline.runtime import seed_torch
-from pipeline.samples.catalog import read_catalog
+from pipeline.samples.catalog import Catalog
 from pipeline.samples.sample_lists import read_samples
 from pipeline.training.curve import Row, write_curve
 from pipeline.training.loop import Course
@@ -28,7 +28,7 @@ from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_com
 @parallel_stage_command
 def main(params: Params, catalog: Path, labeled: Path, model: Path, curve: Path, *, fresh: bool) -> None:
     """Train round 0; goes on where an interrupted run stopped."""
-    classes = read_catalog(catalog)
+    classes = Catalog.read(catalog)
     labeled_set = TrainingSet("labeled", read_samples(labeled, labels=True), params.pretrain.batch_size, classes)
     steps = count_steps(params.pretrain, images=len(labeled_set.samples), batch_size=labeled_set.batch_size)
     sections = params.model_dump(mode="json", include={"seed", "model", "training", "augmentation", "pretrain"})

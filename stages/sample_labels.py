@@ -7,7 +7,7 @@ import click
 from pipeline.labeling.draw_round import draw_round
 from pipeline.machine.process_group import join_processes
 from pipeline.params import Params
-from pipeline.samples.catalog import read_catalog
+from pipeline.samples.catalog import Catalog
 from pipeline.selection import Selection
 from pipeline.softmax_store.reader import ConfidenceStore
 from stages.command import EXISTING, NEW, parallel_stage_command, progress, round_option
@@ -22,7 +22,7 @@ from stages.command import EXISTING, NEW, parallel_stage_command, progress, roun
 @parallel_stage_command
 def main(params: Params, round_key: str, catalog: Path, confidences: Path, selection: Path, pseudo_labels: Path) -> None:
     """Draw and write one round's pseudo labels."""
-    store, chosen, colors = ConfidenceStore(confidences), Selection.read(selection), read_catalog(catalog).colors
+    store, chosen, colors = ConfidenceStore(confidences), Selection.read(selection), Catalog.read(catalog).colors
     with join_processes() as group:
         draw_round(
             store,

@@ -6,7 +6,7 @@ import click
 
 from pipeline.labeling.solve_round import solve_round
 from pipeline.params import Params
-from pipeline.samples.priors import read_priors
+from pipeline.samples.priors import ClassPriors
 from pipeline.softmax_store.reader import ConfidenceStore
 from stages.command import EXISTING, NEW, progress, round_option, stage_command
 
@@ -23,7 +23,7 @@ def main(params: Params, round_key: str, confidences: Path, priors: Path, select
     solved = solve_round(
         store,
         params.method,
-        class_priors=read_priors(priors, store.class_names),
+        class_priors=ClassPriors.read(priors).target(store.class_names),
         labeling_ratio=params.labeling_ratio(round_key),
         equal_pixels=params.equal_pixels,
         st_confidence=params.st_confidence,

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from pipeline.params import Params
-from pipeline.samples.catalog import read_catalog
-from pipeline.samples.priors import read_labeled_shares
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import read_samples
 from pipeline.selection import Selection
 from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
@@ -35,10 +35,10 @@ def main(
 ) -> None:  # fmt: skip
     """Describe one round's pseudo labels."""
     workers, crop = params.runtime.workers, params.augmentation
-    classes = read_catalog(catalog)
+    classes = Catalog.read(catalog)
     store = ConfidenceStore(confidences)
     samples = read_samples(labeled, labels=True)
-    counted = count_labeled(samples, read_catalog(labeled_catalog), workers=workers)
+    counted = count_labeled(samples, Catalog.read(labeled_catalog), workers=workers)
     labeled_counts = progress(counted, total=len(samples), unit="labeled image")
     frequencies, sizes = appearance(labeled_counts, classes.num_classes, crop_area=crop.crop_height * crop.crop_width)
     known = read_samples(truth, labels=True, may_be_empty=True)
@@ -46,7 +46,7 @@ def main(
     confusion, regions = sum_truth(progress(held, total=len(known), unit="known image"), classes.num_classes)
     described = describe_round(
         Selection.read(selection), dtype=store.precision.dtype, counts=store.total_counts(), values=store.precision.values,
-        ties=SoftmaxStore(softmax).total_ties(), labeled_shares=read_labeled_shares(priors, classes.class_names),
+        ties=SoftmaxStore(softmax).total_ties(), labeled_shares=ClassPriors.read(priors).labeled(classes.class_names),
         frequencies=frequencies, sizes=sizes, confusion=confusion, regions=regions,
     )  # fmt: skip
     described.write(statistics)

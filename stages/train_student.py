@@ -7,7 +7,7 @@ import click
 from pipeline.machine.work import open_work
 from pipeline.models.checkpoints import read_model, write_model
 from pipeline.params import Params
-from pipeline.samples.catalog import read_catalog
+from pipeline.samples.catalog import Catalog
 from pipeline.samples.sample_lists import read_samples
 from pipeline.selection import Selection
 from pipeline.training.curve import Row, write_curve
@@ -38,7 +38,7 @@ def main(
 ) -> None:  # fmt: skip
     """Train the student of one round; goes on where an interrupted run stopped."""
     section = params.round(round_key)
-    classes = read_catalog(catalog)
+    classes = Catalog.read(catalog)
     sets = [TrainingSet("labeled", read_samples(labeled, labels=True), params.student.labeled_batch_size, classes)]
     unlabeled_set = TrainingSet(
         "unlabeled", read_samples(unlabeled, labels=False), params.student.unlabeled_batch_size, classes, pseudo_labels

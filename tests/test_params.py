@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from pipeline.params import read_params
@@ -69,7 +70,7 @@ def test_a_missing_key_is_named(folder: Path) -> None:
 
 
 def test_a_round_with_a_whole_number_as_key_is_refused(folder: Path) -> None:
-    text = (folder / "params.yaml").read_text().replace('"1": {', "1: {")
+    text = (folder / "params.yaml").read_text().replace("'1': {", "1: {")
     (folder / "params.yaml").write_text(text)
     with pytest.raises(ValueError, match="rounds"):
         read_params(folder / "params.yaml")
@@ -98,3 +99,32 @@ def test_exponents_without_a_point_are_numbers(folder: Path) -> None:
     text = (folder / "params.yaml").read_text().replace("weight_decay: 0.0001", "weight_decay: 1e-4")
     (folder / "params.yaml").write_text(text)
     assert read_params(folder / "params.yaml").training.weight_decay == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("alpha=0.5", "alpha: 0.5 # labeling ratio"),
+        ("st_confidence=0.9", "st_confidence: 0.9 # a fixed threshold"),
+        ("data.labeled_fraction=null", "  labeled_fraction:      # 1.0"),
+        ("data.val_list=val.txt", "  val_list: val.txt\n"),
+        ("data.camvid.val_sequence=Seq05VD", "  camvid: {val_sequence: Seq05VD}\n"),
+        ("rounds.2.alpha=0.7", "  '2': {prev: 1, alpha: 0.7,"),
+        ("runtime.softmax_url=s3://bucket/folder", "  softmax_url: s3://bucket/folder\n"),
+    ],
+)
+def test_an_override_of_dvc_changes_one_line(folder: Path, override: str, line: str) -> None:
+    before = (folder / "params.yaml").read_text().splitlines(keepends=True)
+    apply_overrides(folder / "params.yaml", [override])
+    after = (folder / "params.yaml").read_text().splitlines(keepends=True)
+    (changed,) = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert changed.startswith(line)
+
+
+def test_a_script_that_rewrites_the_file_with_pyyaml_changes_nothing_else(folder: Path) -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML comes with DVC's own dependencies, not with ours")
+    expected = read_params(folder / "params.yaml").model_copy(update={"alpha": 0.123})
+    tree = yaml.safe_load((folder / "params.yaml").read_text())
+    tree["alpha"] = 0.123
+    (folder / "params.yaml").write_text(yaml.safe_dump(tree))
+    assert read_params(folder / "params.yaml") == expected

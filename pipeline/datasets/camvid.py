@@ -6,7 +6,7 @@ Reference: Brostow, Fauqueur, Cipolla: Semantic object classes in video, PRL 200
 from pathlib import Path
 
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.raw_files import collect, expect_folder, expect_images, present
+from pipeline.datasets.raw_files import collect, expect_folder, expect_images, if_file
 from pipeline.params import CamVidParams
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 
@@ -52,7 +52,7 @@ def find_camvid(root: Path, params: CamVidParams) -> DataSet:
                 " - set data.camvid.val_sequence"
             )
     train_ids = {index: index for index in range(len(CLASS_NAMES))} | {VOID: IGNORE_INDEX}
-    return DataSet(catalog=Catalog("camvid", CLASS_NAMES, COLORS, train_ids), train=train, val=val)
+    return DataSet(Catalog(name="camvid", class_names=CLASS_NAMES, colors=COLORS, train_ids=train_ids), train, val)
 
 
 def _read_part(root: Path, name: str) -> dict[str, Pair]:
@@ -60,5 +60,5 @@ def _read_part(root: Path, name: str) -> dict[str, Pair]:
         return {}
     images, annotations = (expect_folder(root / part, "CamVid", _REMEDY) for part in (name, f"{name}annot"))
     expect_images((file, images / file.name) for file in sorted(annotations.glob("*.png")))
-    found = ((image.stem, image, present(annotations / image.name)) for image in sorted(images.glob("*.png")))
+    found = ((image.stem, image, if_file(annotations / image.name)) for image in sorted(images.glob("*.png")))
     return collect(found, where=images, data_set="CamVid")

@@ -7,7 +7,7 @@ cityscapesscripts/helpers/labels.py, folders and names of its README.
 from pathlib import Path
 
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.raw_files import collect, expect_folder, expect_images, present
+from pipeline.datasets.raw_files import collect, expect_folder, expect_images, if_file
 from pipeline.params import CityscapesParams
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 
@@ -49,7 +49,7 @@ def cityscapes_catalog(name: str, labels: str) -> Catalog:
     if labels == "label_ids":
         train_ids = {label_id: train_id for train_id, label_id in enumerate(LABEL_IDS)}
         train_ids |= dict.fromkeys(_OTHER_IDS, IGNORE_INDEX)
-    return Catalog(name, CLASS_NAMES, COLORS, train_ids)
+    return Catalog(name=name, class_names=CLASS_NAMES, colors=COLORS, train_ids=train_ids)
 
 
 def find_cityscapes(root: Path, params: CityscapesParams) -> DataSet:
@@ -81,7 +81,8 @@ def _find_part(root: Path, part: str, params: CityscapesParams) -> dict[str, Pai
         for file in sorted(annotations.glob(f"*/*{ending}"))
     )
     images = sorted(folder.glob(f"*/*{_SUFFIX}"))
-    found = ((_image_id(one), one, present(annotations / one.parent.name / f"{_image_id(one)}{ending}")) for one in images)
+    labels = (if_file(annotations / image.parent.name / f"{_image_id(image)}{ending}") for image in images)
+    found = zip(map(_image_id, images), images, labels, strict=True)
     return collect(found, where=folder, data_set="Cityscapes")
 
 

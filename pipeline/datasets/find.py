@@ -1,4 +1,7 @@
-"""From the `data` section to a data set; a new data set is a file of its own and one line in the table."""
+"""From the `data` section to a data set.
+
+A new data set is a file beside this one, a line in `FINDERS` and, in `pipeline/params.py`, its name and the section of its own.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +16,7 @@ from pipeline.datasets.streets.draw import draw_streets
 from pipeline.datasets.voc import find_voc
 from pipeline.params import DataParams
 
-_FIND: dict[str, Callable[[DataParams, Path, Path], DataSet]] = {
+FINDERS: dict[str, Callable[[DataParams, Path, Path], DataSet]] = {
     "streets": lambda params, _, drawn: draw_streets(drawn, params.streets),
     "camvid": lambda params, root, _: find_camvid(root, params.camvid),
     "cityscapes": lambda params, root, _: find_cityscapes(root, params.cityscapes),
@@ -34,7 +37,7 @@ def find_data_set(params: DataParams, *, drawn: Path) -> DataSet:
     Raises:
         ValueError: files are missing; names which file is expected where.
     """
-    return _FIND[params.name](params, Path(params.root), drawn)
+    return FINDERS[params.name](params, Path(params.root), drawn)
 
 
 def find_source(params: DataParams, target: DataSet, *, drawn: Path) -> DataSet:
@@ -50,7 +53,7 @@ def find_source(params: DataParams, target: DataSet, *, drawn: Path) -> DataSet:
     """
     if params.source is None:
         return target
-    source = _FIND[params.source](params, Path(params.source_root), drawn)
+    source = FINDERS[params.source](params, Path(params.source_root), drawn)
     if source.catalog.class_names != target.catalog.class_names:
         raise ValueError(
             f"params.yaml - data.source - expected a data set with the classes of {params.name} - found"

@@ -4,15 +4,13 @@ import colorsys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from pipeline.datasets.data_set import DataSet
 from pipeline.datasets.raw_files import collect, expect_file, expect_folder, expect_images, find_images
-from pipeline.samples.catalog import IGNORE_INDEX, Catalog, pack_color
-from pipeline.schema import Section, read_section
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog, Color, pack_color
+from pipeline.schema import Section, describe_error, read_section
 
-Byte = Annotated[int, Field(ge=0, le=255)]
-Color = tuple[Byte, Byte, Byte]
 _LOSSY = frozenset({".jpg", ".jpeg"})
 _REMEDY = "make it, as the README says, or set data.root"
 
@@ -41,7 +39,7 @@ class Classes(Section):
     @field_validator("classes", mode="before")
     @classmethod
     def _names_alone(cls, value: object) -> object:
-        return [{"name": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+        return [{"name": entry} if isinstance(entry, str) else entry for entry in value] if isinstance(value, list) else value
 
 
 def find_folder(root: Path) -> DataSet:
@@ -98,7 +96,12 @@ def _read_classes(path: Path) -> Catalog:
     if len({*values, *void}) < len(values) + len(void):
         raise ValueError(f"{path} - classes - expected every id or color once - found one twice - correct classes or ignore")
     train_ids = {value: train_id for train_id, value in enumerate(values)} | dict.fromkeys(sorted(void), IGNORE_INDEX)
-    return Catalog(path.parent.name or "folder", names, colors, train_ids, entries.labels)
+    try:
+        return Catalog(
+            name=path.parent.name or "folder", class_names=names, colors=colors, train_ids=train_ids, encoding=entries.labels
+        )
+    except ValidationError as error:
+        raise ValueError(describe_error(path, error, remedy="correct the classes")) from error
 
 
 def _choose_color(place: int, count: int) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.datasets.cityscapes import CLASS_NAMES, COLORS, cityscapes_catalog
 from pipeline.datasets.data_set import DataSet
-from pipeline.datasets.raw_files import collect, expect_folder, expect_images, present
+from pipeline.datasets.raw_files import collect, expect_folder, expect_images, if_file
 from pipeline.params import Gta5Params
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog, pack_color
 
@@ -38,16 +38,16 @@ def find_gta5(root: Path, params: Gta5Params) -> DataSet:
     folder, annotations = (expect_folder(root / name, "GTA5", _REMEDY) for name in ("images", "labels"))
     expect_images((file, folder / file.name) for file in sorted(annotations.glob("*.png")))
     images = sorted(file for file in folder.glob("*.png") if file.stem not in UNUSABLE)
-    train = collect(((one.stem, one, present(annotations / one.name)) for one in images), where=folder, data_set="GTA5")
+    train = collect(((image.stem, image, if_file(annotations / image.name)) for image in images), where=folder, data_set="GTA5")
     return DataSet(_by_color() if params.labels == "color" else _by_index(), train, {})
 
 
 def _by_index() -> Catalog:
     catalog = cityscapes_catalog("gta5", "label_ids")
-    return Catalog("gta5", CLASS_NAMES, COLORS, {**catalog.train_ids, LICENSE_PLATE: IGNORE_INDEX})
+    return catalog.model_copy(update={"train_ids": {**catalog.train_ids, LICENSE_PLATE: IGNORE_INDEX}})
 
 
 def _by_color() -> Catalog:
     train_ids = {pack_color(color): train_id for train_id, color in enumerate(COLORS)}
     train_ids |= {pack_color(color): IGNORE_INDEX for color in VOID_COLORS}
-    return Catalog("gta5", CLASS_NAMES, COLORS, train_ids, encoding="color")
+    return Catalog(name="gta5", class_names=CLASS_NAMES, colors=COLORS, train_ids=train_ids, encoding="color")

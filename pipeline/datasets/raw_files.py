@@ -43,9 +43,9 @@ def find_images(folder: Path) -> list[Path]:
     ]
 
 
-def present(file: Path) -> Path | None:
-    """Return `file` if it is there: label files may be missing, their images are then unlabeled."""
-    return file if file.is_file() else None
+def if_file(path: Path) -> Path | None:
+    """Return `path` if a file lies there: label files may be missing, their images are then unlabeled."""
+    return path if path.is_file() else None
 
 
 def collect(files: Iterable[tuple[str, Path, Path | None]], *, where: Path, data_set: str) -> dict[str, Pair]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.datasets.data_set import DataSet, Pair
-from pipeline.datasets.raw_files import collect, expect_file, expect_folder, expect_images, present
+from pipeline.datasets.raw_files import collect, expect_file, expect_folder, expect_images, if_file
 from pipeline.params import ScanNetParams
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 
@@ -60,7 +60,8 @@ def find_scannet(root: Path, params: ScanNetParams) -> DataSet:
     train, val = (_find_part(root, f"scannetv2_{part}.txt") for part in ("train", "val"))
     train_ids = NYU40 if params.labels == "nyu40" else _read_mapping(root / _MAPPING)
     # Color frames have 1296x968 pixels, depth and some exports of the labels 640x480.
-    return DataSet(Catalog("scannet", CLASS_NAMES, COLORS, train_ids, any_size=True), train, val)
+    catalog = Catalog(name="scannet", class_names=CLASS_NAMES, colors=COLORS, train_ids=train_ids, any_size=True)
+    return DataSet(catalog, train, val)
 
 
 def _find_part(root: Path, name: str) -> dict[str, Pair]:
@@ -72,7 +73,7 @@ def _find_part(root: Path, name: str) -> dict[str, Pair]:
             color = expect_folder(folder / "color", "ScanNet", "complete the download")
             expect_images((file, color / f"{file.stem}.jpg") for file in sorted((folder / "label").glob("*.png")))
             for image in sorted(color.glob("*.jpg")):
-                yield f"{scene}_{image.stem}", image, present(folder / "label" / f"{image.stem}.png")
+                yield f"{scene}_{image.stem}", image, if_file(folder / "label" / f"{image.stem}.png")
 
     return collect(frames(), where=root / _FRAMES, data_set="ScanNet")
 

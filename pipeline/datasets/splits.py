@@ -30,8 +30,8 @@ class Split:
 def draw(candidates: Collection[str], count: int, *, seed: int, name: str) -> list[str]:
     """Draw `count` image ids, sorted.
 
-    The candidates are shuffled once per seed and the first are taken, so a smaller draw lies in a larger one (method.md,
-    section 7: Cityscapes' 1/8 in its 1/4).
+    The candidates are shuffled once per seed and the first are taken, so a smaller draw lies in a larger one: 1/8 of the train
+    images in 1/4 of them.
 
     Args:
         candidates: image ids; their order does not matter.

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.check import check_samples
 from pipeline.datasets.data_set import DataSet
-from pipeline.samples.class_frequencies import Shares, class_priors, sum_counts
+from pipeline.samples.class_frequencies import Shares, shares_of, sum_counts
 from pipeline.samples.priors import read_known_priors
 from pipeline.samples.sample_lists import read_ids
 
@@ -36,12 +36,12 @@ def target_priors(
         He et al. 2021, Eq. 3; supplement, Sec. C, "DARS (SD)" and "DARS (TD)".
     """
     if origin in {"labeled", "source"}:
-        return class_priors(labeled)
+        return shares_of(labeled)
     if origin == "val":
-        return class_priors(val, where="val images")
+        return shares_of(val, where="val images")
     if origin.endswith(".json"):
         return read_known_priors(lists / origin, data_set.catalog.class_names)
     image_ids = read_ids(lists / origin, data_set.pairs)
     checked = check_samples(data_set, image_ids, labels_required=True, workers=workers)
     counts = sum_counts((counts for _, counts in checked), data_set.catalog.num_classes)
-    return class_priors(counts, where=f"images of {lists / origin}")
+    return shares_of(counts, where=f"images of {lists / origin}")

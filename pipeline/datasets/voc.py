@@ -7,7 +7,7 @@ Detectors, ICCV 2011 (SBD).
 from pathlib import Path
 
 from pipeline.datasets.data_set import DataSet
-from pipeline.datasets.raw_files import collect, expect_file, expect_folder, present
+from pipeline.datasets.raw_files import collect, expect_file, expect_folder, if_file
 from pipeline.params import VocParams
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 
@@ -53,7 +53,7 @@ def find_voc(root: Path, params: VocParams) -> DataSet:
     sbd = root / "benchmark_RELEASE/dataset"
     if params.augmentation == "sbd":
         listed = [image_id for part in ("train", "val") for image_id in _read_list(sbd / f"{part}.txt")]
-        more = {image_id: present(sbd / "cls" / f"{image_id}.mat") for image_id in listed}
+        more = {image_id: if_file(sbd / "cls" / f"{image_id}.mat") for image_id in listed}
     elif params.augmentation == "segmentation_class_aug":
         converted = expect_folder(folder / "SegmentationClassAug", "VOC 2012", "put the PNGs there or set data.voc.augmentation")
         more = {file.stem: file for file in sorted(converted.glob("*.png"))}
@@ -70,9 +70,9 @@ def find_voc(root: Path, params: VocParams) -> DataSet:
     }
     train_ids = {index: index for index in (*range(len(CLASS_NAMES)), IGNORE_INDEX)}
     return DataSet(
-        Catalog("voc", CLASS_NAMES, COLORS, train_ids),
-        train=collect(((one, image(one), file) for one, file in sorted(pool.items())), where=images, data_set="VOC 2012"),
-        val=collect(((one, image(one), labels(one)) for one in sorted(val)), where=images, data_set="VOC 2012"),
+        Catalog(name="voc", class_names=CLASS_NAMES, colors=COLORS, train_ids=train_ids),
+        train=collect(((name, image(name), file) for name, file in sorted(pool.items())), where=images, data_set="VOC 2012"),
+        val=collect(((name, image(name), labels(name)) for name in sorted(val)), where=images, data_set="VOC 2012"),
         labeled=frozenset(train),
     )
 

@@ -12,10 +12,9 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from pipeline.files import digest
 
@@ -61,33 +60,48 @@ def open_scratch(
     root = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch"
     folder = root / stage / _fingerprint(parameters, inputs)
     outs_key = hashlib.sha256("\0".join(str(out.absolute()) for out in outs).encode()).hexdigest()[:32]
-    witness = _open_lock(folder)
+    # Not `exist_ok`, which looks again: the holder may take the folder away in between.
+    with suppress(FileExistsError):
+        folder.mkdir(parents=True)
     # Whoever writes these outs holds their lock, whatever its parameters: an orphan never overwrites a newer run's outs.
-    outs_lock = _hold(root / "outs" / outs_key, on_wait)
-    lock = _hold(folder, on_wait)
-    # A process that completes the work takes its folder away, lock and all; one that is killed leaves it. The witness stays open
-    # until here, so that the number of its file cannot be given to the new one.
-    completed = witness is not None and not os.path.sameopenfile(witness.fileno(), lock.fileno())
-    if witness is not None:
-        witness.close()
-    try:
+    with _lock(root / "locks" / outs_key, on_wait), _lock(root / "locks" / f"{stage}-{folder.name}", on_wait):
+        # The folder was there before the wait: who completes the work takes it away, who is killed leaves it.
+        completed = not folder.exists()
         if fresh:
-            _empty(folder)
+            _remove(folder)
+        folder.mkdir(exist_ok=True)
         yield Scratch(folder=folder, finished=completed and not fresh and all(out.exists() for out in outs))
-        # Renamed first: another process may just now be opening the lock, and must not find itself in a vanishing folder.
-        done = folder.with_name(f"{folder.name}.{os.getpid()}.done")
-        shutil.rmtree(done, ignore_errors=True)
-        folder.rename(done)
-        shutil.rmtree(done, ignore_errors=True)
-    finally:
-        lock.close()
-        outs_lock.close()
+        _remove(folder)
 
 
-def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.name != "lock":
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+def _remove(folder: Path) -> None:
+    """Remove a folder that this process holds; at any instant its name has all of it or nothing."""
+    doomed = folder.with_suffix(".removed")
+    shutil.rmtree(doomed, ignore_errors=True)
+    if folder.exists():
+        folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+@contextmanager
+def _lock(path: Path, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock until the block ends, or this process and every worker that it has forked; its file stays.
+
+    `fcntl` and not the library `filelock`, whose locks forked workers drop: those of a killed process would no longer count.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "?"
+            on_wait(f"process {holder} of an earlier run, or a worker that it left, still works on this: waiting for it to end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def _fingerprint(parameters: Mapping[str, object], inputs: Sequence[Path]) -> str:
@@ -104,36 +118,3 @@ def _fingerprint(parameters: Mapping[str, object], inputs: Sequence[Path]) -> st
         "code": {name: digest(Path(file)) for name, file in sorted(modules.items()) if file},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _open_lock(folder: Path) -> IO[str] | None:
-    try:
-        return (folder / "lock").open(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-
-
-def _hold(folder: Path, on_wait: Callable[[str], None]) -> IO[str]:
-    while True:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / "lock").open("a+", encoding="utf-8")
-        except (FileNotFoundError, FileExistsError):
-            continue  # the holder took the folder away in between
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "?"
-            on_wait(f"process {holder} of an earlier run, or a worker that it left, still works on this: waiting for it to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        # The holder removes the folder when it is done: a lock on a removed file holds nothing.
-        try:
-            if (folder / "lock").stat().st_ino == os.fstat(lock.fileno()).st_ino:
-                lock.truncate(0)
-                lock.write(str(os.getpid()))
-                lock.flush()
-                return lock
-        except FileNotFoundError:
-            pass
-        lock.close()

@@ -30,7 +30,7 @@ def build_network(params: ModelParams, num_classes: int) -> SegmentationNetwork:
         output_stride=params.output_stride,
         weights=params.weights if params.weights in _NAMED_WEIGHTS else "none",
     )
-    network = _BUILDERS[params.network](backbone, params, num_classes)
+    network = BUILDERS[params.network](backbone, params, num_classes)
     if params.weights not in _NAMED_WEIGHTS:
         load_weights(network, Path(params.weights))
     return network
@@ -74,7 +74,7 @@ def _build_lraspp(backbone: Backbone, params: ModelParams, num_classes: int) -> 
     return LRASPP(backbone, num_classes=num_classes)
 
 
-_BUILDERS: dict[str, Callable[[Backbone, ModelParams, int], SegmentationNetwork]] = {
+BUILDERS: dict[str, Callable[[Backbone, ModelParams, int], SegmentationNetwork]] = {
     "pspnet": _build_pspnet,
     "deeplabv2": _build_deeplabv2,
     "deeplabv3": _build_deeplabv3,

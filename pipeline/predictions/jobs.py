@@ -1,6 +1,6 @@
 """Every image of a folder, and where what is predicted for it goes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from PIL import Image
 
 from pipeline.datasets.raw_files import IMAGE_SUFFIXES, find_images
 from pipeline.files import atomic_path
+from pipeline.machine.progress import Progress
 from pipeline.predictions.label_formats import FORMATS, Colors, Format
+from pipeline.samples.images import read_image
 
 OVERLAY_WEIGHT = 0.6
 """Of the class color over the image."""
@@ -40,6 +42,25 @@ class Job:
             blend = np.rint(OVERLAY_WEIGHT * painted + (1 - OVERLAY_WEIGHT) * image).astype(np.uint8)
             with atomic_path(self.overlay) as partial:
                 Image.fromarray(blend).save(partial, format="PNG")
+
+
+def run_jobs(
+    jobs: Sequence[Job], predict: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], colors: Colors, *, progress: Progress
+) -> None:
+    """Read every image, predict it and write its files.
+
+    Args:
+        jobs: what `plan_jobs` planned.
+        predict: (H, W, 3) uint8 RGB -> (H, W) uint8 train ids.
+        colors: (C,) RGB triples, 0-255, of the classes.
+        progress: shows the images.
+
+    Raises:
+        ValueError: an image is damaged; the files of those before it are whole.
+    """
+    for job in progress(jobs, total=len(jobs), unit="image"):
+        image = read_image(job.image)
+        job.write(image, predict(image), colors)
 
 
 def plan_jobs(images: Path, out: Path, *, name: str, class_names: Sequence[str], overlays: bool) -> list[Job]:

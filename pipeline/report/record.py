@@ -7,9 +7,9 @@ from pathlib import Path
 from pipeline.evaluation.segmentation import tail_classes
 from pipeline.params import EvaluationParams
 from pipeline.report.rounds import Round, read_rounds
-from pipeline.samples.catalog import Catalog, read_catalog
+from pipeline.samples.catalog import Catalog
 from pipeline.samples.class_frequencies import Shares
-from pipeline.samples.priors import read_labeled_shares, read_priors
+from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, read_samples
 
 
@@ -67,13 +67,13 @@ def read_experiment(prepared: Path, rounds: Path, keys: Sequence[str], evaluatio
     Raises:
         ValueError: a file is missing or malformed.
     """
-    catalog = read_catalog(prepared / "catalog.json")
-    priors = read_priors(prepared / "class_priors.json", catalog.class_names)
-    shares = read_labeled_shares(prepared / "class_priors.json", catalog.class_names)
+    catalog = Catalog.read(prepared / "catalog.json")
+    priors = ClassPriors.read(prepared / "class_priors.json")
+    shares = priors.labeled(catalog.class_names)
     known = read_samples(prepared / "unlabeled_truth.tsv", labels=True, may_be_empty=True)
     return Experiment(
         catalog=catalog,
-        class_priors=priors,
+        class_priors=priors.target(catalog.class_names),
         labeled_shares=shares,
         tail=tuple(bool(rare) for rare in tail_classes(catalog.class_names, shares, evaluation)),
         num_labeled=len(read_samples(prepared / "labeled.tsv", labels=True)),

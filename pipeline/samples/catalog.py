@@ -1,53 +1,51 @@
 """The classes of a data set: their names and colors, and how label files spell them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Literal, cast
+from typing import Annotated, ClassVar, Literal, Self
 
-from pipeline.files import read_json, write_json
+from pydantic import Field, model_validator
+
+from pipeline.schema import Artifact
 
 IGNORE_INDEX = 255
 """Train id of pixels without a class: never learned from, never counted."""
 
+Byte = Annotated[int, Field(ge=0, le=255)]
+Color = tuple[Byte, Byte, Byte]
+"""Red, green and blue."""
 
-@dataclass(frozen=True)
-class Catalog:
-    """The classes of a data set.
 
-    Attributes:
-        name: of the data set.
-        class_names: (C,), index = train id.
-        colors: (C,) RGB triples, 0-255.
-        train_ids: value in a label file -> train id in 0..C-1 or `IGNORE_INDEX`; a value that is not listed is an error.
-        encoding: what a value is: `index`, the number that a gray or palette file stores, or `color`, see `pack_color`.
-        any_size: whether a label file may show the image's view at another resolution; the nearest value is then taken.
-    """
+class Catalog(Artifact):
+    """The classes of a data set."""
+
+    described_as: ClassVar[str] = "a catalog of classes"
+    written_by: ClassVar[str] = "prepare"
 
     name: str
+    """Of the data set."""
     class_names: tuple[str, ...]
-    colors: tuple[tuple[int, int, int], ...]
+    """(C,), index = train id."""
+    colors: tuple[Color, ...]
+    """(C,)."""
     train_ids: Mapping[int, int]
+    """Value in a label file -> train id in 0..C-1 or `IGNORE_INDEX`; a value that is not listed is an error."""
     encoding: Literal["index", "color"] = "index"
+    """What a value is: the number that a gray or palette file stores, or a color, see `pack_color`."""
     any_size: bool = False
+    """Whether a label file may show the image's view at another resolution; the nearest value is then taken."""
 
-    def __post_init__(self) -> None:
-        """Check what a new data set can get wrong.
-
-        Raises:
-            ValueError: no class or more than 255, a name twice, a color missing, or a train id that is no class.
-        """
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
         count = len(self.class_names)
         if not 1 <= count <= IGNORE_INDEX:
-            raise ValueError(f"{self.name} - expected 1 to {IGNORE_INDEX} classes - found {count} - correct the catalog")
+            raise ValueError(f"expected 1 to {IGNORE_INDEX} classes - found {count}")
         if len(set(self.class_names)) != count:
-            raise ValueError(f"{self.name} - expected every class name once - found {', '.join(self.class_names)} - rename one")
+            raise ValueError(f"expected every class name once - found {', '.join(self.class_names)}")
         if len(self.colors) != count:
-            raise ValueError(f"{self.name} - expected a color for each of {count} classes - found {len(self.colors)} - add them")
+            raise ValueError(f"expected a color for each of {count} classes - found {len(self.colors)}")
         if strange := sorted({train_id for train_id in self.train_ids.values() if not 0 <= train_id < count} - {IGNORE_INDEX}):
-            raise ValueError(
-                f"{self.name} - expected train ids below {count} or {IGNORE_INDEX} - found {strange[0]} - correct it"
-            )
+            raise ValueError(f"expected train ids below {count} or {IGNORE_INDEX} - found {strange[0]}")
+        return self
 
     @property
     def num_classes(self) -> int:
@@ -55,35 +53,7 @@ class Catalog:
         return len(self.class_names)
 
 
-def pack_color(color: tuple[int, int, int]) -> int:
+def pack_color(color: Color) -> int:
     """Return an RGB triple as the one number by which `train_ids` knows it, 0xRRGGBB."""
     red, green, blue = color
     return red << 16 | green << 8 | blue
-
-
-def write_catalog(path: Path, catalog: Catalog) -> None:
-    """Write a catalog as JSON."""
-    write_json(path, asdict(catalog))
-
-
-def read_catalog(path: Path) -> Catalog:
-    """Read what `write_catalog` wrote.
-
-    Raises:
-        ValueError: the file is missing or is no catalog.
-    """
-    tree = read_json(path)
-    try:
-        encoding = tree["encoding"]
-        if encoding not in {"index", "color"}:
-            raise ValueError(f"encoding {encoding!r}")  # noqa: TRY301 - one door for all
-        return Catalog(
-            name=str(tree["name"]),
-            class_names=tuple(tree["class_names"]),
-            colors=tuple((int(red), int(green), int(blue)) for red, green, blue in tree["colors"]),
-            train_ids={int(value): int(train_id) for value, train_id in tree["train_ids"].items()},
-            encoding=cast("Literal['index', 'color']", encoding),
-            any_size=bool(tree["any_size"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} - expected a catalog of classes - {error!r} - run the stage `prepare`") from error

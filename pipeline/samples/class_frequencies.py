@@ -1,4 +1,4 @@
-"""How often each class occurs: the prior that distribution alignment aims at."""
+"""How often each class occurs: in pixels, and as shares of all of them."""
 
 from collections.abc import Iterable
 
@@ -31,7 +31,7 @@ def count_classes(labels: NDArray[np.uint8], num_classes: int) -> NDArray[np.int
     return counts[:num_classes]
 
 
-def class_priors(counts: NDArray[np.int64], *, where: str = "labeled images") -> Shares:
+def shares_of(counts: NDArray[np.int64], *, where: str = "labeled images") -> Shares:
     """Turn pixel counts into shares (R(.) of Eq. 3).
 
     Args:
@@ -68,6 +68,6 @@ def check_pixels(counts: NDArray[np.int64], *, where: str) -> None:
 def sum_counts(counts: Iterable[NDArray[np.int64]], shape: int | tuple[int, ...]) -> NDArray[np.int64]:
     """Add up counts of one shape, (C,) or more; zeros for none."""
     total = np.zeros(shape, np.int64)
-    for one in counts:
-        total += one
+    for part in counts:
+        total += part
     return total

@@ -1,63 +1,64 @@
 """Class priors as files: the shares that pseudo labels are aligned with, beside those of the labeled set."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.files import read_json, write_json
-from pipeline.samples.class_frequencies import Shares, class_priors
+from pipeline.files import read_json
+from pipeline.samples.class_frequencies import Shares, shares_of
+from pipeline.schema import Artifact
 
 
-def write_priors(path: Path, class_names: Sequence[str], *, labeled: NDArray[np.int64], target: Shares, origin: str) -> None:
-    """Write the class shares of the labeled set and those that pseudo labels are aligned with as JSON, by class name.
+class ClassPriors(Artifact):
+    """`class_priors.json`, every value by class name in the order of the train ids."""
 
-    Args:
-        path: file to write.
-        class_names: (C,).
-        labeled: (C,) int64, pixels of the labeled set.
-        target: (C,) float64, the class priors; those of the labeled set unless the user wants others.
-        origin: where `target` comes from; `data.priors`.
+    described_as: ClassVar[str] = "class priors"
+    written_by: ClassVar[str] = "prepare"
 
-    Raises:
-        ValueError: no labeled pixel has a class.
-    """
-    names = list(class_names)
-    write_json(
-        path,
-        {
-            "origin": origin,
-            "class_priors": dict(zip(names, target.tolist(), strict=True)),
-            "labeled_shares": dict(zip(names, class_priors(labeled).tolist(), strict=True)),
-            "labeled_pixels": dict(zip(names, labeled.tolist(), strict=True)),
-        },
-    )
+    origin: str
+    """Where the class priors come from: `data.priors`."""
+    class_priors: Mapping[str, float]
+    """What pseudo labels are aligned with; sum to 1."""
+    labeled_shares: Mapping[str, float]
+    """Shares of the labeled pixels, which say what class is rare; the same unless the user wants other priors."""
+    labeled_pixels: Mapping[str, int]
+    """Pixels of the labeled set, held-out images included."""
 
+    @classmethod
+    def build(cls, class_names: Sequence[str], *, target: Shares, labeled: NDArray[np.int64], origin: str) -> Self:
+        """Put shares and class names together.
 
-def read_priors(path: Path, class_names: Sequence[str]) -> Shares:
-    """Read the class priors that `write_priors` wrote: what pseudo labels are aligned with.
+        Args:
+            class_names: (C,).
+            target: (C,) float64, sums to 1, the class priors.
+            labeled: (C,) int64, pixels of the labeled set.
+            origin: of `target`.
 
-    Returns:
-        (C,) float64 in the order of `class_names`, sums to 1.
+        Raises:
+            ValueError: no labeled pixel has a class.
+        """
+        vectors = {"class_priors": target, "labeled_shares": shares_of(labeled), "labeled_pixels": labeled}
+        named = {name: dict(zip(class_names, values.tolist(), strict=True)) for name, values in vectors.items()}
+        return cls.model_validate({"origin": origin, **named})
 
-    Raises:
-        ValueError: missing, or of other classes.
-    """
-    return _read_shares(path, class_names, "class_priors")
+    def target(self, class_names: Sequence[str]) -> Shares:
+        """Return the class priors, which pseudo labels are aligned with.
 
+        Returns:
+            (C,) float64 in the order of `class_names`, sums to 1.
 
-def read_labeled_shares(path: Path, class_names: Sequence[str]) -> Shares:
-    """Read the class shares of the labeled set that `write_priors` wrote: what says which class is rare.
+        Raises:
+            ValueError: they are of other classes.
+        """
+        return _in_order(self.class_priors, class_names)
 
-    Returns:
-        (C,) float64 in the order of `class_names`, sums to 1.
-
-    Raises:
-        ValueError: missing, or of other classes.
-    """
-    return _read_shares(path, class_names, "labeled_shares")
+    def labeled(self, class_names: Sequence[str]) -> Shares:
+        """Return the shares of the labeled pixels, likewise."""
+        return _in_order(self.labeled_shares, class_names)
 
 
 def read_known_priors(path: Path, class_names: Sequence[str]) -> Shares:
@@ -93,9 +94,9 @@ def read_known_priors(path: Path, class_names: Sequence[str]) -> Shares:
     return normalized
 
 
-def _read_shares(path: Path, class_names: Sequence[str], key: str) -> Shares:
-    tree = read_json(path)
-    shares = tree.get(key) if isinstance(tree, dict) else None
-    if not isinstance(shares, dict) or list(shares) != list(class_names):
-        raise ValueError(f"{path} - expected priors of {', '.join(class_names)} - found other classes - run the stage `prepare`")
-    return np.array([shares[name] for name in class_names], np.float64)
+def _in_order(shares: Mapping[str, float], class_names: Sequence[str]) -> Shares:
+    if list(shares) != list(class_names):
+        raise ValueError(
+            f"class priors - expected those of {', '.join(class_names)} - found other classes - run the stage `prepare`"
+        )
+    return np.array(list(shares.values()), np.float64)

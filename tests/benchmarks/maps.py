@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from pipeline.inference.quantize import quantize
-from pipeline.samples.catalog import Catalog, write_catalog
-from pipeline.samples.priors import write_priors
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.priors import ClassPriors
 from pipeline.softmax_store.quantized_map import QuantizedMap
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.workspace import ROOT, change_params
@@ -59,9 +59,11 @@ def write_store(folder: Path, count: int, height: int, width: int, *, different:
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     change_params(folder, {"alpha": ALPHA})
     colors = tuple((index, 2 * index, 255 - index) for index in range(NUM_CLASSES))
-    write_catalog(folder / "catalog.json", Catalog("bench", NAMES, colors, {index: index for index in range(NUM_CLASSES)}))
+    train_ids = {index: index for index in range(NUM_CLASSES)}
+    Catalog(name="bench", class_names=NAMES, colors=colors, train_ids=train_ids).write(folder / "catalog.json")
     labeled = np.arange(NUM_CLASSES, 0, -1, dtype=np.int64) ** 2
-    write_priors(folder / "class_priors.json", NAMES, labeled=labeled, target=labeled / labeled.sum(), origin="labeled")
+    priors = ClassPriors.build(NAMES, target=labeled / labeled.sum(), labeled=labeled, origin="labeled")
+    priors.write(folder / "class_priors.json")
     writer = SoftmaxStoreWriter(
         folder,
         image_ids=[f"image_{index:05}" for index in range(count)],

@@ -26,7 +26,12 @@ from tests.benchmarks.maps import NAMES
 from tests.benchmarks.measure import measure
 from tests.benchmarks.table import Row
 
-CATALOG = Catalog("bench", NAMES, tuple((index, index, index) for index in range(19)), {index: index for index in range(19)})
+CATALOG = Catalog(
+    name="bench",
+    class_names=NAMES,
+    colors=tuple((index, index, index) for index in range(19)),
+    train_ids={index: index for index in range(19)},
+)
 
 
 def training(folder: Path, steps: int, *, network: str) -> Iterator[Row]:

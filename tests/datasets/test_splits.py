@@ -11,7 +11,7 @@ from pipeline.samples.catalog import Catalog
 from pipeline.samples.sample_lists import Sample, read_ids, read_samples, write_ids, write_samples
 from tests.workspace import ROOT
 
-CATALOG = Catalog("toy", ("a",), ((0, 0, 0),), {0: 0})
+CATALOG = Catalog(name="toy", class_names=("a",), colors=((0, 0, 0),), train_ids={0: 0})
 TRAIN = {f"t{index:02d}": Pair(Path(f"t{index}.png"), Path(f"l{index}.png")) for index in range(16)}
 VAL = {"v0": Pair(Path("v0.png"), Path("lv0.png"))}
 DATA_SET = DataSet(CATALOG, TRAIN, VAL)

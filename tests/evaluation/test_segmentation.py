@@ -93,7 +93,7 @@ def test_a_tail_class_that_does_not_exist_is_one_line() -> None:
 
 
 def test_samples_are_measured_against_their_label_files(tmp_path: Path) -> None:
-    catalog = Catalog("two", NAMES[:2], ((1, 2, 3), (4, 5, 6)), {7: 0, 8: 1, 0: 255})
+    catalog = Catalog(name="two", class_names=NAMES[:2], colors=((1, 2, 3), (4, 5, 6)), train_ids={7: 0, 8: 1, 0: 255})
     Image.fromarray(np.array([[7, 8], [0, 8]], np.uint8)).save(tmp_path / "a.png")
     sample = Sample("a", height=2, width=2, image=tmp_path / "none.png", image_sha256="", labels=tmp_path / "a.png")
     found = list(measure_samples([sample], catalog, [np.array([[0, 0], [1, 255]], np.uint8)]))

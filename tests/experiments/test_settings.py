@@ -11,11 +11,12 @@ from dvc.utils.hydra import apply_overrides
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.experiments.settings import change, first_difference, list_settings, merge, overrides, read_setting, suffix
+from pipeline.experiments.overrides import apply_changes, find_difference, merge, name_suffix, overrides
+from pipeline.experiments.settings import list_settings, read_setting
+from pipeline.experiments.table import CONTROLS
 from pipeline.params import Params, read_params
 from pipeline.schema import read_yaml
 from stages.experiment import main
-from stages.table import CONTROLS
 from tests.workspace import ROOT, make_workspace
 
 SETTINGS = ROOT / "data/settings"
@@ -37,7 +38,7 @@ def params_of(folder: Path, name: str, run: str, *, on: str | None = None) -> Pa
     return read_params(apply(folder, overrides(tree, read_yaml(ROOT / "params.yaml"))))
 
 
-# The rows of method.md, section 6, and of the paper's supplement: crop, long side, epochs of a round, scales of rounds 0 and 1,
+# The rows of the paper's Tables 1-3 and of its supplement: crop, long side, epochs of a round, scales of rounds 0 and 1,
 # scales of round 2, alpha of rounds 1 and 2, share of labeled images (None: the official list).
 Row = tuple[int, int | None, int, tuple[float, float], tuple[float, float], tuple[float, float], float | None]
 TABLE: dict[str, Row] = {
@@ -134,15 +135,15 @@ def test_table_9_and_10_sweep_round_two_and_share_round_one(tmp_path: Path) -> N
 
 def test_table_8_adds_unlabeled_images_at_a_fixed_number_of_steps(tmp_path: Path) -> None:
     runs = {run: params_of(tmp_path, "table8", run) for run in ("np0", "np3k", "np6k", "np9k")}
-    assert [one.data.unlabeled_count for one in runs.values()] == [None, 3000, 6000, 9000]
-    assert {one.student.steps for one in runs.values()} == {74375}
-    assert all(one.data.labeled_fraction == 1.0 and one.data.cityscapes.train_extra for one in runs.values())
-    assert [len(one.rounds) for one in runs.values()] == [0, 2, 2, 2]
+    assert [params.data.unlabeled_count for params in runs.values()] == [None, 3000, 6000, 9000]
+    assert {params.student.steps for params in runs.values()} == {74375}
+    assert all(params.data.labeled_fraction == 1.0 and params.data.cityscapes.train_extra for params in runs.values())
+    assert [len(params.rounds) for params in runs.values()] == [0, 2, 2, 2]
 
 
 def test_domain_adaptation_has_its_priors(tmp_path: Path) -> None:
     runs = {run: params_of(tmp_path, "gta5-to-cityscapes", run) for run in read_setting(SETTINGS, "gta5-to-cityscapes").runs}
-    assert {run: (one.method, one.data.source, one.data.priors, len(one.rounds)) for run, one in runs.items()} == {
+    assert {run: (params.method, params.data.source, params.data.priors, len(params.rounds)) for run, params in runs.items()} == {
         "baseline": ("dars", "gta5", "labeled", 0),
         "st": ("st", "gta5", "labeled", 1),
         "cbst": ("cbst", "gta5", "labeled", 1),
@@ -151,7 +152,7 @@ def test_domain_adaptation_has_its_priors(tmp_path: Path) -> None:
         "dars-td-iterated": ("dars", "gta5", "val", 2),
         "oracle": ("dars", None, "labeled", 0),
     }
-    assert all(one.augmentation.crop_height == 713 for one in runs.values())
+    assert all(params.augmentation.crop_height == 713 for params in runs.values())
 
 
 @pytest.mark.parametrize("name", ["table4", "table5", "table6", "table9", "table10"])
@@ -161,9 +162,9 @@ def test_tables_of_methods_run_on_any_data_set_and_have_a_control(name: str, on:
     setting = read_setting(SETTINGS, name, on=on)
     assert set(setting.needs) <= {data_set}
     runs = {run: params_of(tmp_path, name, run, on=on) for run in setting.runs}
-    assert {one.data.name for one in runs.values()} == {data_set}
-    assert {run for run, one in runs.items() if one.method == "none"} == set(CONTROLS) & set(runs)
-    longest = max(runs.values(), key=lambda one: len(one.rounds))
+    assert {params.data.name for params in runs.values()} == {data_set}
+    assert {run for run, params in runs.items() if params.method == "none"} == set(CONTROLS) & set(runs)
+    longest = max(runs.values(), key=lambda params: len(params.rounds))
     assert max(len(runs[control].rounds) for control in CONTROLS if control in runs) == len(longest.rounds)
 
 
@@ -271,20 +272,20 @@ def test_a_wrong_command_is_one_line(arguments: list[str], says: str, monkeypatc
 
 
 def test_names_of_experiments_tell_what_a_user_set() -> None:
-    assert suffix(()) == ""
-    assert suffix(("alpha=0.5", "+rounds.3={prev: 2}")) == "+alpha=0.5+rounds.3=_prev__2_"
-    long = suffix((f"data.root=/{'x' * 200}",))
+    assert name_suffix(()) == ""
+    assert name_suffix(("alpha=0.5", "+rounds.3={prev: 2}")) == "+alpha=0.5+rounds.3=_prev__2_"
+    long = name_suffix((f"data.root=/{'x' * 200}",))
     assert len(long) == 9
-    assert long != suffix((f"data.root=/{'y' * 200}",))
+    assert long != name_suffix((f"data.root=/{'y' * 200}",))
 
 
 def test_a_difference_is_told_but_for_the_machine_and_what_the_name_tells() -> None:
     current = read_yaml(ROOT / "params.yaml")
-    assert first_difference(current, current, extra=()) is None
-    other = change(current, {"runtime": {"workers": 7}, "model": {"dropout": 0.5}, "rounds": {"1": {"alpha": 0.1}}})
-    assert first_difference(current, other, extra=()) == "model.dropout: 0.5 instead of 0.1"
-    assert first_difference(current, other, extra=("model={dropout: 0.5}",)) == "rounds.1.alpha: 0.1 instead of null"
-    assert first_difference(current, other, extra=("model.dropout=0.5", "~rounds.2", "rounds.1.alpha=0.1")) is None
+    assert find_difference(current, current, extra=()) is None
+    other = apply_changes(current, {"runtime": {"workers": 7}, "model": {"dropout": 0.5}, "rounds": {"1": {"alpha": 0.1}}})
+    assert find_difference(current, other, extra=()) == "model.dropout: 0.5 instead of 0.1"
+    assert find_difference(current, other, extra=("model={dropout: 0.5}",)) == "rounds.1.alpha: 0.1 instead of null"
+    assert find_difference(current, other, extra=("model.dropout=0.5", "~rounds.2", "rounds.1.alpha=0.1")) is None
     assert other["rounds"]["1"]["beta_max"] == 0.0
 
 
@@ -304,7 +305,7 @@ def test_table_4_compares_methods_at_one_labeled_set_and_one_length(tmp_path: Pa
 
 def test_table_5_compares_calibrations(tmp_path: Path) -> None:
     rows = {run: params_of(tmp_path, "table5", run) for run in read_setting(SETTINGS, "table5").runs}
-    assert {run: (one.method, one.calibration, one.training.focal_gamma) for run, one in rows.items()} == {
+    assert {run: (params.method, params.calibration, params.training.focal_gamma) for run, params in rows.items()} == {
         "none": ("none", "none", 0), "st": ("st", "none", 0), "st-ts": ("st", "temperature", 0), "st-vector": ("st", "vector", 0),
         "st-matrix": ("st", "matrix", 0), "st-histogram": ("st", "histogram_binning", 0), "st-focal": ("st", "none", 2),
         "dars": ("dars", "none", 0),

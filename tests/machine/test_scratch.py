@@ -11,17 +11,24 @@ from pipeline.machine.scratch import Scratch, open_scratch
 
 ROOT = Path(__file__).parents[2]
 WORKER = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from pipeline.machine.scratch import open_scratch
 def say(text): print(text, flush=True)
 with open_scratch(outs=[Path("out")], parameters={"a": 1}, inputs=[], fresh=False, on_wait=say) as scratch:
-    say(f"{scratch.folder.name} {scratch.finished} {(scratch.folder / 'lock').read_text() == str(os.getpid())}")
+    lock = Path(".scratch/locks", f"infer@1-{scratch.folder.name}")
+    say(f"{scratch.folder.name} {scratch.finished} {lock.read_text() == str(os.getpid())}")
     sys.stdin.readline()
     if sys.argv[1] == "finish":
         Path("out").write_text("done")
     elif sys.argv[1] == "fail":
         sys.exit(3)
+    elif sys.argv[1] == "orphan" and os.fork() == 0:
+        time.sleep(1)
+        say("worker")
+        os._exit(0)
+    if sys.argv[1] == "orphan":
+        os.kill(os.getpid(), 9)
 """
 
 COMER = """
@@ -95,7 +102,7 @@ def test_other_content_of_an_input_has_another_folder_and_the_same_content_the_s
 def test_other_code_of_a_room_or_of_the_stage_itself_has_another_folder(tmp_path: Path) -> None:
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages" / "__init__.py").write_text('"""Stages."""')
-    (tmp_path / "stages" / "door.py").write_text('"""Door."""')
+    (tmp_path / "stages" / "command.py").write_text('"""Command."""')
     stage = tmp_path / "stages" / "toy.py"
     stage.write_text(
         "import stages.command\nfrom pipeline.machine.scratch import open_scratch\n"
@@ -110,7 +117,7 @@ def test_other_code_of_a_room_or_of_the_stage_itself_has_another_folder(tmp_path
 
     first = run()
     assert run() == first
-    (tmp_path / "stages" / "door.py").write_text('"""Another door."""')
+    (tmp_path / "stages" / "command.py").write_text('"""Another command."""')
     second = run()
     assert second != first
     stage.write_text(stage.read_text() + "# another batch order\n")
@@ -144,7 +151,7 @@ def test_fresh_drops_partial_work() -> None:
         (scratch.folder / "done.txt").write_text("0\n")
         raise RuntimeError
     with scratch_of(fresh=True) as scratch:
-        assert [entry.name for entry in scratch.folder.iterdir()] == ["lock"]
+        assert list(scratch.folder.iterdir()) == []
 
 
 def test_outs_from_before_do_not_count_as_finished(tmp_path: Path) -> None:
@@ -185,6 +192,18 @@ def test_a_second_process_waits_and_sees_whether_the_first_one_finished(tmp_path
             release(second, "leave")
     assert second.returncode == 0
     assert list((tmp_path / ".scratch" / "infer@1").iterdir()) == []
+
+
+def test_a_worker_that_a_killed_process_left_still_holds_its_work(tmp_path: Path) -> None:
+    with start("orphan", tmp_path) as first:
+        name = hear(first).split()[0]
+        with start("leave", tmp_path) as second:
+            assert hear(second).startswith(f"process {first.pid} of an earlier run, or a worker that it left")
+            release(first, "kill it by itself")
+            first.wait()
+            assert hear(first) == "worker"
+            assert hear(second).split() == [name, "False", "True"]
+            release(second, "leave")
 
 
 def test_two_waiting_processes_go_one_after_the_other(tmp_path: Path) -> None:

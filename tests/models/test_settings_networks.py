@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.experiments.settings import merge, read_setting
+from pipeline.experiments.overrides import merge
+from pipeline.experiments.settings import read_setting
 from pipeline.inference.predictor import Predictor
 from pipeline.machine.device_group import single_process
 from pipeline.models.build import build_network

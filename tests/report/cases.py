@@ -18,10 +18,10 @@ from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.solve import solve_class_thresholds
 from pipeline.params import EvaluationParams, Params, read_params
 from pipeline.report.record import Experiment, read_experiment
-from pipeline.samples.catalog import IGNORE_INDEX, Catalog, write_catalog
-from pipeline.samples.class_frequencies import class_priors
+from pipeline.samples.catalog import IGNORE_INDEX, Catalog
+from pipeline.samples.class_frequencies import shares_of
 from pipeline.samples.images import write_label_png
-from pipeline.samples.priors import write_priors
+from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, unlabeled_view, write_samples
 from pipeline.statistics.regions import measure_regions
 from pipeline.statistics.round_statistics import describe_round
@@ -56,7 +56,7 @@ class Case:
     def catalog(self) -> Catalog:
         colors = tuple((10 * index, 200, 255 - 10 * index) for index in range(len(self.class_names)))
         train_ids = {index: index for index in range(len(self.class_names))} | {255: IGNORE_INDEX}
-        return Catalog("toy", tuple(self.class_names), colors, train_ids)
+        return Catalog(name="toy", class_names=tuple(self.class_names), colors=colors, train_ids=train_ids)
 
 
 def params() -> Params:
@@ -73,16 +73,17 @@ def write_case(folder: Path, case: Case) -> tuple[Path, Path]:
     catalog, count = case.catalog, len(case.class_names)
     prepared, rounds = folder / "prepared", folder / "rounds"
     prepared.mkdir(parents=True)
-    write_catalog(prepared / "catalog.json", catalog)
+    catalog.write(prepared / "catalog.json")
     counts = np.arange(count, 0, -1, dtype=np.int64) ** 2
-    write_priors(prepared / "class_priors.json", case.class_names, labeled=counts, target=class_priors(counts), origin="labeled")
+    priors = ClassPriors.build(case.class_names, target=shares_of(counts), labeled=counts, origin="labeled")
+    priors.write(prepared / "class_priors.json")
     lists = {name: [_sample(prepared, f"{name}_{index}", size, catalog, rng) for index, size in enumerate(case.sizes)]
              for name in ("labeled", "unlabeled", "val")}  # fmt: skip
     write_samples(prepared / "unlabeled_truth.tsv", lists["unlabeled"][:-1] if case.truth else [])
     lists["unlabeled"] = [unlabeled_view(sample) for sample in lists["unlabeled"]]
     for name, samples in lists.items():
         write_samples(prepared / f"{name}.tsv", samples)
-    tail = tail_classes(case.class_names, class_priors(counts), evaluation())
+    tail = tail_classes(case.class_names, shares_of(counts), evaluation())
     for key in ("0", *case.keys):
         round_folder = rounds / key
         confusion = rng.integers(1, 50, (count, count + 1)) + np.eye(count, count + 1, dtype=np.int64) * 10 * int(key)
@@ -111,7 +112,7 @@ def read_case(folder: Path, case: Case) -> Experiment:
 def _self_train(folder: Path, case: Case, counts: np.ndarray, rng: np.random.Generator) -> dict[str, object]:
     confidences = rng.integers(1, 100, (len(counts), BINS))
     confidences[list(case.unpredicted)] = 0
-    priors = class_priors(counts)
+    priors = shares_of(counts)
     problem = Problem(
         counts=confidences,
         values=np.linspace(0.5, 1, BINS),

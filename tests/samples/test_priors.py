@@ -8,20 +8,21 @@ from PIL import Image
 from pipeline.datasets.data_set import DataSet, Pair
 from pipeline.datasets.target_priors import target_priors
 from pipeline.samples.catalog import Catalog
-from pipeline.samples.priors import read_known_priors, read_labeled_shares, read_priors, write_priors
+from pipeline.samples.priors import ClassPriors, read_known_priors
 
 NAMES = ("road", "pole")
-CATALOG = Catalog("toy", NAMES, ((0, 0, 0), (1, 1, 1)), {0: 0, 1: 1, 255: 255})
+CATALOG = Catalog(name="toy", class_names=NAMES, colors=((0, 0, 0), (1, 1, 1)), train_ids={0: 0, 1: 1, 255: 255})
 LABELED, VAL = np.array([30, 10]), np.array([1, 1])
 
 
 def test_priors_and_labeled_shares_read_back_exactly(tmp_path: Path) -> None:
     path = tmp_path / "class_priors.json"
-    write_priors(path, NAMES, labeled=np.array([1, 2]), target=np.array([0.1, 0.9]), origin="target.json")
-    assert read_priors(path, NAMES).tolist() == [0.1, 0.9]
-    assert read_labeled_shares(path, NAMES).tolist() == [1 / 3, 2 / 3]
-    with pytest.raises(ValueError, match="expected priors of pole, road - found other classes"):
-        read_priors(path, NAMES[::-1])
+    ClassPriors.build(NAMES, target=np.array([0.1, 0.9]), labeled=np.array([1, 2]), origin="target.json").write(path)
+    priors = ClassPriors.read(path)
+    assert priors.target(NAMES).tolist() == [0.1, 0.9]
+    assert priors.labeled(NAMES).tolist() == [1 / 3, 2 / 3]
+    with pytest.raises(ValueError, match="expected those of pole, road - found other classes"):
+        priors.target(NAMES[::-1])
 
 
 def target(origin: str, tmp_path: Path, data_set: DataSet | None = None) -> list[float]:
@@ -42,7 +43,8 @@ def test_known_priors_may_be_shares_or_counts_in_any_order(tree: object, tmp_pat
 
 
 def test_the_priors_of_another_experiment_can_be_given_as_they_are(tmp_path: Path) -> None:
-    write_priors(tmp_path / "other.json", NAMES, labeled=LABELED, target=np.array([0.4, 0.6]), origin="labeled")
+    other = ClassPriors.build(NAMES, target=np.array([0.4, 0.6]), labeled=LABELED, origin="labeled")
+    other.write(tmp_path / "other.json")
     assert target("other.json", tmp_path) == [0.4, 0.6]
 
 

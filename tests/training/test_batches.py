@@ -16,7 +16,7 @@ from pipeline.training.training_set import TrainingSet
 from tests.workspace import ROOT
 
 ALONE = single_process(torch.device("cpu"))
-CATALOG = Catalog("toy", ("a", "b"), ((0, 0, 0), (9, 9, 9)), {0: 0, 1: 1})
+CATALOG = Catalog(name="toy", class_names=("a", "b"), colors=((0, 0, 0), (9, 9, 9)), train_ids={0: 0, 1: 1})
 
 
 @pytest.fixture

@@ -32,4 +32,5 @@ def draw_streets(folder: Path, params: StreetsParams) -> DataSet:
             write_label_png(labels / f"{image_id}.png", label_map, COLORS)
             parts[part][image_id] = pair
     train_ids = {index: index for index in (*range(len(CLASS_NAMES)), IGNORE_INDEX)}
-    return DataSet(catalog=Catalog("streets", CLASS_NAMES, COLORS, train_ids), train=parts["train"], val=parts["val"])
+    catalog = Catalog(name="streets", class_names=CLASS_NAMES, colors=COLORS, train_ids=train_ids)
+    return DataSet(catalog, train=parts["train"], val=parts["val"])

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.datasets.streets.canvas import SUPERSAMPLING, Box, Canvas, Color, Panel, Span, hsv, mix, shade
+from pipeline.samples.catalog import IGNORE_INDEX
 
-# Train ids, in the order of `CLASS_NAMES` in scene.py, and the value of pixels that belong to no class.
+# Train ids, in the order of `CLASS_NAMES` in scene.py.
 ROAD, SIDEWALK, BUILDING, FENCE, POLE, LIGHT, SIGN, VEGETATION, SKY, PERSON, CAR, BUS, BICYCLE = range(13)
-VOID = 255
 
 PAPER, INK, RED = (238, 238, 234), (28, 28, 32), (200, 36, 40)
 WALLS = (
@@ -328,5 +328,5 @@ def draw_clutter(canvas: Canvas, box: Box) -> None:
     """Paint a bin, a crate or a covered stall: things that belong to no class."""
     paint = paint_color(canvas.rng)
     for side, panel in box.faces(tuck=0.1):
-        canvas.rectangle(panel, shade(paint, 1.2 if side == "top" else 1), VOID)
+        canvas.rectangle(panel, shade(paint, 1.2 if side == "top" else 1), IGNORE_INDEX)
         canvas.rectangle(panel, shade(paint, 0.6), up=(0.75, 0.85))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.streets.canvas import SUPERSAMPLING, Camera, Canvas, Light, hsv, mix, shade, smooth_noise
 from pipeline.datasets.streets.ground_plan import Street, draw_street, furnish
-from pipeline.datasets.streets.objects import PAPER, ROAD, SIDEWALK, SKY, VEGETATION, VOID, leaf_color, paint_color
+from pipeline.datasets.streets.objects import PAPER, ROAD, SIDEWALK, SKY, VEGETATION, leaf_color, paint_color
+from pipeline.samples.catalog import IGNORE_INDEX
 
 CLASS_NAMES: tuple[str, ...] = (
     "road",
@@ -101,11 +102,11 @@ def pave(canvas: Canvas, street: Street) -> None:
         x, z = street.center + rng.uniform(-0.9, 0.6) * street.half, rng.uniform(4, 30)
         patch = (x, x + rng.uniform(0.5, 2.5)), (z, z + rng.uniform(0.6, 8))
         canvas.ground(*patch, shade(asphalt, rng.uniform(0.6, 1.35)), opacity=0.5)
-    mark(canvas, street)
+    paint_markings(canvas, street)
     canvas.roughen_ground(rng.uniform(0.03, 0.09))
 
 
-def mark(canvas: Canvas, street: Street) -> None:
+def paint_markings(canvas: Canvas, street: Street) -> None:
     """Paint lane markings: dashes or a line in the middle, sometimes lines at the edges and a zebra crossing."""
     rng, worn = canvas.rng, canvas.rng.uniform(0.4, 0.95)
     dash, period = ((3.0, 7.0), (2.0, 4.0), (8.0, 8.0))[rng.integers(3)]
@@ -130,7 +131,7 @@ def mount_hood(canvas: Canvas) -> None:
         red, green, blue = shade(color, 1.05 - 0.35 * step)
         bounds = (wide * left, high * (1 - step * rise), wide * (left + 1.5), high * 1.5)
         canvas.ink.ellipse(bounds, fill=(int(red), int(green), int(blue)))
-        canvas.label_ink.ellipse(bounds, fill=VOID)
+        canvas.label_ink.ellipse(bounds, fill=IGNORE_INDEX)
 
 
 def blur_borders(rng: np.random.Generator, labels: NDArray[np.uint8]) -> None:
@@ -139,7 +140,7 @@ def blur_borders(rng: np.random.Generator, labels: NDArray[np.uint8]) -> None:
     border[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     border[1:] |= labels[1:] != labels[:-1]
     unsure = smooth_noise(rng, *labels.shape, cell=labels.shape[0] / 8) > rng.uniform(0.7, 1.7)
-    labels[border & unsure] = VOID
+    labels[border & unsure] = IGNORE_INDEX
 
 
 def draw_scene(rng: np.random.Generator, *, height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -1,0 +1,82 @@
+"""From raw data to what every stage reads: catalogs, checked sample lists, class priors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datasets.check import check_samples
+from pipeline.datasets.data_set import DataSet
+from pipeline.datasets.find import find_data_set, find_source
+from pipeline.datasets.splits import Split, build_split
+from pipeline.datasets.target_priors import target_priors
+from pipeline.machine.progress import Progress
+from pipeline.params import DataParams
+from pipeline.samples.class_frequencies import check_pixels, sum_counts
+from pipeline.samples.priors import ClassPriors
+from pipeline.samples.sample_lists import Sample, unlabeled_view, write_ids, write_samples
+
+
+def prepare_data_set(
+    params: DataParams, folder: Path, *, out: Path, lists: Path, seed: int, workers: int, progress: Progress
+) -> list[str]:
+    """Find or draw the data set, check every file, split it, count the labeled classes.
+
+    Args:
+        params: the `data` section.
+        folder: is written to.
+        out: where `folder` will come to lie; the lists name drawn files as below it.
+        lists: folder of the user's own lists of image ids.
+        seed: of the split.
+        workers: threads that read files.
+        progress: shows the images that are checked.
+
+    Returns:
+        What a person should know of the result, line by line.
+
+    Raises:
+        ValueError: the data set is incomplete, a file is damaged, or a list or the split asks for what is not there.
+    """
+    data_set = find_data_set(params, drawn=folder)
+    source = find_source(params, data_set, drawn=folder)
+    split = build_split(data_set, source, params, lists=lists, seed=seed)
+    # Two, because the labeled images of another data set spell their labels in their own way.
+    data_set.catalog.write(folder / "catalog.json")
+    source.catalog.write(folder / "labeled_catalog.json")
+
+    def check(
+        name: str, origin: DataSet, image_ids: Sequence[str], *, labels_required: bool
+    ) -> tuple[list[Sample], NDArray[np.int64]]:
+        checked = check_samples(origin, image_ids, labels_required=labels_required, workers=workers)
+        pairs = list(progress(checked, total=len(image_ids), unit=f"{name} image"))
+        counts = sum_counts((counts for _, counts in pairs), origin.catalog.num_classes)
+        if labels_required and image_ids:
+            check_pixels(counts, where=f"{name} images")
+        write_ids(folder / f"{name}.txt", image_ids)
+        return [sample.moved(folder, out) for sample, _ in pairs], counts
+
+    def write_labeled(name: str, origin: DataSet, image_ids: Sequence[str]) -> NDArray[np.int64]:
+        samples, counts = check(name, origin, image_ids, labels_required=True)
+        write_samples(folder / f"{name}.tsv", samples)
+        return counts
+
+    labeled = write_labeled("labeled", source, split.labeled) + write_labeled("holdout", source, split.holdout)
+    unlabeled, _ = check("unlabeled", data_set, split.unlabeled, labels_required=False)
+    # Where label files exist they serve to measure pseudo labels; the list that trains does not know them.
+    write_samples(folder / "unlabeled_truth.tsv", (sample for sample in unlabeled if sample.labels))
+    write_samples(folder / "unlabeled.tsv", map(unlabeled_view, unlabeled))
+    val = write_labeled("val", data_set, split.val)
+    names = data_set.catalog.class_names
+    target = target_priors(params.priors, data_set, labeled=labeled, val=val, lists=lists, workers=workers)
+    ClassPriors.build(names, target=target, labeled=labeled, origin=params.priors).write(folder / "class_priors.json")
+    return _describe(split, [name for name, pixels in zip(names, labeled.tolist(), strict=True) if not pixels])
+
+
+def _describe(split: Split, absent: Sequence[str]) -> list[str]:
+    lines = [f"{len(split.labeled)} labeled, {len(split.unlabeled)} unlabeled, {len(split.val)} validation images"]
+    if not split.unlabeled:
+        lines.append("no image is left unlabeled: fine for round 0 alone, but rounds of self-training will stop at `infer`")
+    if absent:
+        lines.append(f"no labeled pixel shows {', '.join(absent)}: a network can hardly learn that")
+    return lines

@@ -1,0 +1,37 @@
+"""Finished experiments: DVC keeps each as a git commit below `refs/exps/`, by the commit that it started from and its name.
+
+They are read with git: `dvc.api.metrics_show(rev=...)` fails where the workspace itself has no metrics, as after temporary
+experiments, and takes seconds for each.
+"""
+
+import json
+import subprocess
+from typing import Any
+
+from pipeline.schema import read_yaml_text
+
+
+def finished_experiments() -> dict[str, str]:
+    """Return the git reference of each finished experiment of the current commit, by its name."""
+    head = _git("rev-parse", "HEAD").strip()
+    folder = f"refs/exps/{head[:2]}/{head[2:]}/"
+    return {ref.removeprefix(folder): ref for ref in _git("for-each-ref", "--format=%(refname)", folder).split()}
+
+
+def recorded_params(reference: str) -> dict[str, Any]:
+    """Return all of `params.yaml` as an experiment ran with it."""
+    tree: dict[str, Any] = read_yaml_text(_git("show", f"{reference}:params.yaml"), where=f"{reference}: params.yaml")
+    return tree
+
+
+def recorded_metrics(reference: str, round_key: str) -> dict[str, Any]:
+    """Return the metrics of one of an experiment's rounds."""
+    tree: dict[str, Any] = json.loads(_git("show", f"{reference}:data/rounds/{round_key}/metrics.json"))
+    return tree
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"git {words[0]} - expected to read an experiment - found {done.stderr.strip()[-200:]} - run it again")
+    return done.stdout

@@ -1,0 +1,104 @@
+"""The experiments that a setting stands for: one for each run and seed, and the command of DVC that makes it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.experiments.overrides import Tree, apply_changes, find_difference, merge, name_suffix, overrides
+from pipeline.experiments.settings import Setting
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment.
+
+    Attributes:
+        name: under which DVC keeps it.
+        changes: what the setting changes in `params.yaml`, nested as there.
+        extra: the user's own overrides, as DVC takes them.
+    """
+
+    name: str
+    changes: Tree
+    extra: tuple[str, ...]
+
+    def arguments(self, current: Tree, *, here: bool) -> list[str]:
+        """Return what to run by `dvc`.
+
+        Args:
+            current: all of `params.yaml`.
+            here: in this workspace, not in a temporary one.
+        """
+        words = [word for override in (*overrides(self.changes, current), *self.extra) for word in ("-S", override)]
+        return ["exp", "run", *([] if here else ["--temp"]), "--name", self.name, *words]
+
+    def check_same(self, current: Tree, recorded: Tree) -> None:
+        """Refuse an experiment of this name that was run with other parameters.
+
+        Args:
+            current: all of `params.yaml`.
+            recorded: the parameters that the finished experiment ran with.
+
+        Raises:
+            ValueError: they are not those that this one would run with.
+        """
+        if difference := find_difference(apply_changes(current, self.changes), recorded, extra=self.extra):
+            raise ValueError(
+                f"{self.name} - expected an experiment with these parameters - found {difference}"
+                f" - `dvc exp remove {self.name}` to run it again, or commit: names are free at a new commit"
+            )
+
+
+def experiment_name(name: str, on: str | None) -> str:
+    """Return what the names of a setting's experiments begin with; `on` is the setting that it starts from, if asked for."""
+    return name if on is None else f"{name}-on-{on}"
+
+
+def plan_experiments(
+    name: str, setting: Setting, runs: Sequence[str], *, roots: Sequence[str], seeds: Sequence[int], extra: tuple[str, ...]
+) -> list[Experiment]:
+    """List the experiments of a setting.
+
+    Args:
+        name: what their names begin with.
+        setting: as read.
+        runs: those wanted; none for all.
+        roots: DATASET=FOLDER for each data set that the setting needs.
+        seeds: that are wanted; none for the one in `params.yaml`.
+        extra: the user's own overrides; part of the names.
+
+    Raises:
+        ValueError: there is no such run, or a data set's folder is missing or not needed.
+    """
+    if unknown := [run for run in runs if run not in setting.runs]:
+        raise ValueError(f"{name} - expected runs among {', '.join(setting.runs)} - found {unknown[0]} - choose among them")
+    folders = _data_folders(name, setting, roots)
+    chosen = {f"{name}-{run}": setting.runs[run] for run in runs or setting.runs} or {name: {}}
+    experiments: list[Experiment] = []
+    for run_name, own in chosen.items():
+        changes = _with_folders(merge(setting.params, own), folders)
+        by_ending: dict[str, Tree] = {f"-seed{seed}": {**changes, "seed": seed} for seed in seeds} or {"": changes}
+        experiments += [Experiment(run_name + name_suffix(extra) + end, tree, extra) for end, tree in by_ending.items()]
+    return experiments
+
+
+def _data_folders(name: str, setting: Setting, roots: Sequence[str]) -> dict[str, str]:
+    """Return the absolute folder of each data set: experiments in temporary workspaces see no other untracked data."""
+    given = dict(text.partition("=")[::2] for text in roots)
+    if missing := [data_set for data_set in setting.needs if not given.get(data_set)]:
+        raise ValueError(
+            f"{name} - expected --root {missing[0]}=FOLDER - found none - name the folder with {setting.needs[missing[0]]}"
+        )
+    if strange := [data_set for data_set in given if data_set not in setting.needs]:
+        needs = ", ".join(setting.needs) or "none"
+        raise ValueError(f"{name} - expected a --root for {needs} - found {strange[0]!r} - leave it out or correct the name")
+    for data_set, folder in given.items():
+        if not Path(folder).is_dir():
+            raise ValueError(f"--root {data_set} - expected a folder - found {folder} - correct the path")
+    return {data_set: str(Path(folder).resolve()) for data_set, folder in given.items()}
+
+
+def _with_folders(changes: Tree, folders: Mapping[str, str]) -> Tree:
+    data = changes.get("data", {})
+    roots = {"root": folders.get(data.get("name", "")), "source_root": folders.get(data.get("source") or "")}
+    return merge(changes, {"data": {key: folder for key, folder in roots.items() if folder}})

@@ -1,0 +1,57 @@
+"""The finished experiments of a setting as a table over seeds."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.comparison.rows import Comparison, Result, build_rows, read_values
+from pipeline.comparison.tables import to_csv, to_json, to_markdown
+from pipeline.experiments.finished import finished_experiments, recorded_metrics, recorded_params
+from pipeline.experiments.settings import Setting
+from pipeline.files import write_json, write_text
+
+CONTROLS = ("none", "none-it")
+"""Runs that the others are held against, where a setting has them; the second goes on for as many rounds as those iterated."""
+
+
+def compare_finished(name: str, setting: Setting) -> Comparison:
+    """Compare the finished experiments of a setting.
+
+    Args:
+        name: what their names begin with.
+        setting: as read.
+
+    Raises:
+        ValueError: none is finished.
+    """
+    results = list(_results(name, setting))
+    if not results:
+        raise ValueError(f"{name} - expected a finished experiment - found none - run `python -m stages.experiment {name}`")
+    controls = tuple(control for control in CONTROLS if control in setting.runs)
+    data_sets = ", ".join(sorted({data_set for data_set, _ in results}))
+    rows = build_rows((result for _, result in results), controls=controls)
+    return Comparison(name, setting.title, data_sets, controls, tuple(rows))
+
+
+def write_table(comparison: Comparison, folder: Path) -> str:
+    """Write a table as Markdown, CSV and JSON, named by the comparison; return its text for a terminal."""
+    text = to_markdown(comparison)
+    write_text(folder / f"{comparison.name}.md", text)
+    write_text(folder / f"{comparison.name}.csv", to_csv(comparison))
+    write_json(folder / f"{comparison.name}.json", to_json(comparison))
+    return f"{comparison.title}\n\n{text}"
+
+
+def _results(name: str, setting: Setting) -> Iterator[tuple[str, Result]]:
+    """Yield data set and measures of a setting's experiments, run by run and round by round."""
+    experiments = finished_experiments()
+    for run in setting.runs or [""]:
+        # What `experiment -S` adds stands behind a plus; it makes a row of its own.
+        pattern = re.compile(re.escape("-".join(filter(None, (name, run)))) + r"(\+.*?)?(-seed[0-9]+)?")
+        for found in filter(None, map(pattern.fullmatch, sorted(experiments))):
+            reference = experiments[found[0]]
+            params = recorded_params(reference)
+            # Metrics of rounds that an experiment does not have may lie in its commit all the same: those of the baseline.
+            for key in ("0", *params["rounds"]):
+                values = read_values(recorded_metrics(reference, key))
+                yield params["data"]["name"], Result((run or name) + (found[1] or ""), key, params["seed"], values)
