@@ -6,7 +6,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # A user's own Python settings must not leak into the environment.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help venv repro test bench lint format clean
+# Where pip-tools lives while it locks; make clean removes it.
+LOCK := .scratch/lock
+
+.PHONY: help venv lock repro test bench lint format clean
 
 help: ## Show the commands.
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +21,17 @@ $(INSTALLED): requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $(INSTALLED)
+
+lock: ## Write requirements.txt anew from pyproject.toml; pins that still fit stay. `rm` a line first to renew that package.
+	$(PYTHON) -m venv $(LOCK)
+	$(LOCK)/bin/python -m pip install --quiet --disable-pip-version-check pip-tools==7.6.2
+	cp requirements.txt $(LOCK)/requirements.txt
+	$(LOCK)/bin/pip-compile --quiet --all-extras --strip-extras --no-header --annotation-style line --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --output-file $(LOCK)/requirements.txt pyproject.toml
+	@# The head of the file stays. What belongs to one build of torch goes: the lock is the same with and without a GPU.
+	{ grep '^#' requirements.txt; grep '^[A-Za-z]' $(LOCK)/requirements.txt | grep -v -E '^(cuda|nvidia|triton)' \
+	  | sed -E 's/\+(cpu|cu[0-9]+)/    /; s/dars \(pyproject.toml\)/pyproject.toml/'; } > $(LOCK)/locked.txt
+	mv $(LOCK)/locked.txt requirements.txt
 
 repro: $(INSTALLED) ## Run the whole experiment: data, rounds 0-2, metrics, report.
 	@# DVC's experiments are git commits; where git knows nobody, this clone gets a name of its own.
