@@ -60,7 +60,8 @@ def main(
         rng=keyed_generator(params.seed, "calibrate", round_key),
     )
     with atomic_path(confidences) as folder:
-        done = calibrate_confidences(folder, store, fitted.calibrator.calibrate, quantize, workers=params.runtime.workers)
+        entry = partial(quantize, floor=0.0, dtype=store.precision.dtype)
+        done = calibrate_confidences(folder, store, fitted.calibrator.calibrate, entry, workers=params.runtime.workers)
         run_to_end(done, total=len(store.shards), unit="shard")
     fitted.write(calibrator)
     echo(f"{params.calibration} fitted on {fitted.fitted_pixels:,} pixels of {fit.images}")

@@ -38,8 +38,7 @@ def main(params: Params, teacher: Path, unlabeled: Path, softmax: Path, *, fresh
                 samples,
                 checkpoint.class_names,
                 params.softmax_store,
-                teacher_sha256=digest(teacher),
-                protocol=params.inference,
+                attributes={"teacher_sha256": digest(teacher), "inference": sections["inference"]},
                 process=work.group.rank,
                 base_url=params.runtime.softmax_url,
             )

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.labeling.solve_round import solve_round
+from pipeline.labeling.class_thresholds import Problem
+from pipeline.labeling.refine import solve_round
 from pipeline.params import Params
 from pipeline.samples.priors import ClassPriors
 from pipeline.softmax_store.reader import ConfidenceStore
@@ -20,18 +21,16 @@ from stages.command import EXISTING, NEW, progress, round_option, stage_command
 def main(params: Params, round_key: str, confidences: Path, priors: Path, selection: Path) -> None:
     """Solve one round's thresholds."""
     store = ConfidenceStore(confidences)
-    solved = solve_round(
-        store,
-        params.method,
+    problem = Problem(
+        counts=store.total_counts(),
+        values=store.precision.values,
         class_priors=ClassPriors.read(priors).target(store.class_names),
         labeling_ratio=params.labeling_ratio(round_key),
         equal_pixels=params.equal_pixels,
         st_confidence=params.st_confidence,
         thin=params.dars.thin,
-        workers=params.runtime.workers,
-        progress=progress,
     )
-    solved.write(selection)
+    solve_round(store, params.method, problem, workers=params.runtime.workers, progress=progress).write(selection)
 
 
 if __name__ == "__main__":

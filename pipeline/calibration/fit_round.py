@@ -26,14 +26,7 @@ Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
 
 
 def labeled_maps(samples: Sequence[Sample], catalog: Catalog, predict: Predict, progress: Progress) -> Iterator[LabeledMap]:
-    """Predict labeled images, one after another.
-
-    Args:
-        samples: with label files.
-        catalog: how their labels are spelled.
-        predict: the teacher.
-        progress: shows the images.
-    """
+    """Predict labeled images, whose labels are spelled as `catalog` says, one after another."""
     for sample in progress(samples, total=len(samples), unit="labeled image"):
         assert sample.labels
         yield predict(read_image(sample.image)), read_labels(sample.labels, catalog, size=sample.size)
@@ -53,8 +46,8 @@ def fit_round(
     Args:
         method: a key of `FIT`.
         params: the `calibration_fit` section.
-        fitting: maps to fit on, read once.
-        val: maps of the validation images, read once, afterwards.
+        fitting: maps to fit on.
+        val: maps of the validation images, to measure errors on.
         class_names: (C,).
         rng: draws the pixels to fit on.
 

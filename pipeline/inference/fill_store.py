@@ -1,9 +1,10 @@
 """From images to a softmax store: reading, network, quantizing and writing overlap, and none waits for a later one."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.quantize import quantize
 from pipeline.machine.parallel import map_ordered
-from pipeline.params import InferenceParams, StoreParams
+from pipeline.params import StoreParams
 from pipeline.samples.images import read_image
 from pipeline.samples.sample_lists import Sample
 from pipeline.softmax_store.quantized_map import QuantizedMap
@@ -27,32 +28,21 @@ def begin_store(
     class_names: Sequence[str],
     params: StoreParams,
     *,
-    teacher_sha256: str,
-    protocol: InferenceParams,
+    attributes: Mapping[str, Any],
     process: int,
     base_url: str | None,
 ) -> SoftmaxStoreWriter:
     """Begin a store of some images, or take up one that an earlier run left behind; see `SoftmaxStoreWriter`.
 
-    Args:
-        folder: scratch folder; its name is that of this work and no other.
-        samples: (N,) the images.
-        class_names: (C,).
-        params: the `softmax_store` section.
-        teacher_sha256: of the checkpoint that predicts.
-        protocol: by which it predicts.
-        process: number of this process among those that write the store.
-        base_url: where stores shall lie instead of in the folder, each in a folder of its own.
+    The folder's name is that of this work and no other; at `base_url`, where stores lie elsewhere, it names the store.
     """
     return SoftmaxStoreWriter(
         folder,
         image_ids=[sample.image_id for sample in samples],
         sizes=[sample.size for sample in samples],
         class_names=class_names,
-        dtype=params.dtype,
-        floor=params.floor,
-        shard_mib=params.shard_mib,
-        attributes={"teacher_sha256": teacher_sha256, "inference": protocol.model_dump(mode="json")},
+        params=params,
+        attributes=attributes,
         process=process,
         url=base_url and f"{base_url.rstrip('/')}/{folder.name}/softmax.zarr",
     )

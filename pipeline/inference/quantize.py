@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.inference.predictor import Predictor, arg_max
-from pipeline.softmax_store.quantized_map import TIES, Precision, QuantizedMap, precision_of
+from pipeline.softmax_store.quantized_map import TIES, QuantizedMap, precision_of
 
 _TYPES = {"float16": (torch.float16, torch.int16), "float32": (torch.float32, torch.int32)}
 
@@ -33,11 +33,15 @@ def quantize(probs: Tensor | NDArray[np.float32], *, floor: float, dtype: str) -
     precision = precision_of(dtype, num_classes)
     bits = _round(probs, floor=floor, dtype=dtype)
     confidence = bits.amax(dim=0)
-    _check_mass(int(confidence.amin().item()), precision)
-    prediction = arg_max(bits)
-    columns = (confidence.long() >> precision.shift) - precision.lowest
-    counts = _count(prediction * precision.num_columns + columns, num_classes, precision.num_columns)
     values = confidence.view(_TYPES[dtype][0])
+    columns = (confidence.long() >> precision.shift) - precision.lowest
+    if int(columns.amin().item()) < 0:
+        raise ValueError(
+            "softmax map - expected probabilities that sum to 1 - found a pixel whose largest is"
+            f" {values.amin().item():.3g} - check the teacher's weights"
+        )
+    prediction = arg_max(bits)
+    counts = _count(prediction * precision.num_columns + columns, num_classes, precision.num_columns)
     return QuantizedMap(
         softmax=bits.view(_TYPES[dtype][0]).cpu().numpy(),
         prediction=prediction.to(torch.uint8).cpu().numpy(),
@@ -49,19 +53,10 @@ def quantize(probs: Tensor | NDArray[np.float32], *, floor: float, dtype: str) -
 
 @torch.inference_mode()
 def predict_rounded(image: NDArray[np.uint8], *, predictor: Predictor, floor: float, dtype: str) -> NDArray[np.floating[Any]]:
-    """Predict one image and round its probabilities to what a store would hold of them.
-
-    Args:
-        image: (H, W, 3) uint8, RGB.
-        predictor: of the teacher.
-        floor: probabilities below it become 0.
-        dtype: `float16` or `float32`.
-
-    Returns:
-        (C, H, W) of `dtype`.
+    """Predict one image, (H, W, 3) uint8, and return what a store would hold of its probabilities, (C, H, W) of `dtype`.
 
     Raises:
-        ValueError: a value is not finite or outside [0, 1].
+        ValueError: a probability is not finite or outside [0, 1].
     """
     bits = _round(predictor.predict(predictor.prepare(image)), floor=floor, dtype=dtype)
     rounded: NDArray[np.floating[Any]] = bits.view(_TYPES[dtype][0]).cpu().numpy()
@@ -86,26 +81,11 @@ def _round(probs: Tensor, *, floor: float, dtype: str) -> Tensor:
     return bits
 
 
-def _check_mass(least: int, precision: Precision) -> None:
-    """Refuse a map whose least confidence, as a bit pattern, is too small for probabilities that sum to 1."""
-    if least >> precision.shift < precision.lowest:
-        found = float(np.array(least, precision.bits).view(precision.dtype))
-        raise ValueError(
-            f"softmax map - expected probabilities that sum to 1 - found a pixel whose largest is {found:.3g}"
-            " - check the teacher's weights"
-        )
-
-
 def _count_ties(probs: Tensor, prediction: Tensor, confidence: Tensor) -> Tensor:
     """Count the pixels that nothing tells apart, because their confidence is the largest value.
 
     The log odds log(p / (1 - p)) of the most probable class take 1 - p from the probabilities of the others, which float32
     keeps however small they are: they are infinite only where all others have underflowed to 0.
-
-    Args:
-        probs: (C, H, W) float32, not yet rounded.
-        prediction: (H, W) int64.
-        confidence: (H, W), of the store's precision.
 
     Returns:
         (C, 3): pixels predicted as each class with the largest confidence, on each scale of `TIES`.

@@ -61,17 +61,10 @@ def draw_round(
 
         def write(rows: range) -> list[ClassCounts]:
             written = []
-            for index, (prediction, confidence) in zip(rows, store.pixels_of(rows), strict=True):
+            for index, pixels in zip(rows, store.pixels_of(rows), strict=True):
                 image_id = store.image_ids[index]
                 labels, given = label_image(
-                    prediction,
-                    confidence,
-                    selection,
-                    drawable[index],
-                    quotas[index],
-                    seed=seed,
-                    round_key=round_key,
-                    image_id=image_id,
+                    *pixels, selection, drawable[index], quotas[index], seed=seed, round_key=round_key, image_id=image_id
                 )
                 write_label_png(shared / f"{image_id}.png", labels, colors)
                 written.append(given)

@@ -88,15 +88,10 @@ def label_image(
 
 
 def check_drawable(selection: Selection, drawable: NDArray[np.int64], *, where: str) -> None:
-    """Hold the pixels to draw among against the selection.
-
-    Args:
-        selection: of the round.
-        drawable: (C,) int64, pixels of all images that stand in the draw of each class.
-        where: the confidence store, for the message.
+    """Hold the pixels of all images that stand in the draw of each class, (C,), against the selection.
 
     Raises:
-        ValueError: the selection is that of another store.
+        ValueError: the selection is that of another store than `where`.
     """
     if len(drawable) != len(selection.draws) or (drawable < selection.draws).any():
         raise ValueError(
@@ -106,15 +101,10 @@ def check_drawable(selection: Selection, drawable: NDArray[np.int64], *, where: 
 
 
 def check_realized(selection: Selection, realized: NDArray[np.int64], *, where: str) -> None:
-    """Hold the written pseudo labels against the selection, pixel for pixel.
-
-    Args:
-        selection: of the round.
-        realized: (C,) int64, pixels written as each class.
-        where: the confidence store, for the message.
+    """Hold the pixels written as each class, (C,), against the selection.
 
     Raises:
-        ValueError: they differ: counts, predictions and confidences of the store do not belong together.
+        ValueError: they differ: counts, predictions and confidences of the store `where` do not belong together.
     """
     if tuple(realized.tolist()) != selection.realized_counts:
         raise ValueError(f"{where} - expected {selection.realized_counts} pixels by class - labeled {realized.tolist()}{REMEDY}")

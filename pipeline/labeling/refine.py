@@ -10,7 +10,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.labeling.class_thresholds import Problem
-from pipeline.labeling.solve import METHODS
+from pipeline.labeling.solve import METHODS, solve_class_thresholds
+from pipeline.machine.parallel import map_ordered
+from pipeline.machine.progress import Progress
+from pipeline.samples.class_frequencies import sum_counts
+from pipeline.selection import Selection
+from pipeline.softmax_store.reader import ConfidenceStore
+
+
+def solve_round(store: ConfidenceStore, method: str, problem: Problem, *, workers: int, progress: Progress) -> Selection:
+    """Solve for one round's selection; pixels are read only where confidences are float32, once.
+
+    Args:
+        store: confidences of the round.
+        method: a key of `METHODS`.
+        problem: the first pass, `total_counts` and `precision.values` of the store.
+        workers: threads.
+        progress: shows the images that are read.
+
+    Raises:
+        ValueError: the store is damaged, or priors and classes do not match.
+    """
+    width = store.precision.finer_columns
+    if width > 1:
+        columns = threshold_columns(method, problem)
+        images = range(len(store.image_ids))
+        counted = map_ordered(lambda index: store.finer_counts(index, columns), images, workers=workers)
+        finer = sum_counts(progress(counted, total=len(images), unit="image"), (store.num_classes, width))
+        problem = refine(problem, columns, finer)
+    return solve_class_thresholds(method, problem, class_names=store.class_names)
 
 
 def threshold_columns(method: str, problem: Problem) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import zarr
@@ -16,13 +16,6 @@ from pipeline.softmax_store.location import fetch
 from pipeline.softmax_store.quantized_map import QuantizedMap
 from pipeline.softmax_store.reader import CONFIDENCE_FORMAT_NAME, SoftmaxStore
 from pipeline.softmax_store.writer import FORMAT_VERSION
-
-
-class Quantize(Protocol):
-    """From probabilities to what is stored of them; the room that owns torch has one."""
-
-    def __call__(self, probs: NDArray[np.float32], /, *, floor: float, dtype: str) -> QuantizedMap:
-        """Round (C, H, W) probabilities and derive everything else from the rounded values."""
 
 
 def link_confidences(path: Path, store: SoftmaxStore) -> None:
@@ -46,7 +39,7 @@ def calibrate_confidences(
     path: Path,
     store: SoftmaxStore,
     calibrate: Callable[[NDArray[np.floating[Any]]], NDArray[np.float32]],
-    quantize: Quantize,
+    quantize: Callable[[NDArray[np.float32]], QuantizedMap],
     *,
     workers: int,
 ) -> Iterator[int]:
@@ -56,7 +49,7 @@ def calibrate_confidences(
         path: a folder that does not exist.
         store: the softmax store.
         calibrate: of (C, H, W) stored probabilities, (C, H, W) float32 calibrated ones.
-        quantize: what the softmax store was quantized with.
+        quantize: of those, the entry in the precision of the softmax store.
         workers: threads.
 
     Yields:
@@ -69,7 +62,7 @@ def calibrate_confidences(
     sizes = [store.size(index) for index in range(len(store.image_ids))]
 
     def entry(index: int) -> QuantizedMap:
-        return quantize(calibrate(store.softmax(index)), floor=0.0, dtype=store.precision.dtype)
+        return quantize(calibrate(store.softmax(index)))
 
     for rows in store.shards:
         write_confidence_rows(group, rows, list(map_ordered(entry, rows, workers=workers)), sizes)

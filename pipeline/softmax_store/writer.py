@@ -9,6 +9,7 @@ import numpy as np
 import zarr
 
 from pipeline.files import write_text
+from pipeline.params import StoreParams
 from pipeline.softmax_store.arrays import create_array, create_confidence_arrays, get_array, write_confidence_rows, write_rows
 from pipeline.softmax_store.location import open_group, remote_errors, write_location
 from pipeline.softmax_store.quantized_map import TIES, QuantizedMap, precision_of
@@ -32,10 +33,8 @@ class SoftmaxStoreWriter:
         image_ids: Sequence[str],
         sizes: Sequence[tuple[int, int]],
         class_names: Sequence[str],
-        floor: float,
-        shard_mib: float,
+        params: StoreParams,
         attributes: Mapping[str, Any],
-        dtype: str = "float16",
         process: int = 0,
         url: str | None = None,
     ) -> None:
@@ -48,18 +47,16 @@ class SoftmaxStoreWriter:
             image_ids: (N,) in the order of the store.
             sizes: (N,) height and width of each image.
             class_names: (C,).
-            floor: probabilities below it are 0 in the maps that come.
-            shard_mib: most raw data of one array's shard, in MiB; a shard holds one image at least.
+            params: the `softmax_store` section, by which the maps that come are quantized.
             attributes: provenance, written into the store: the teacher's digest, the inference settings.
-            dtype: of probabilities, `float16` or `float32`.
             process: number of this process among those that write the store.
             url: where the arrays shall lie instead of in the folder, of any file system that fsspec knows; a store that lies
                 there and that this run did not begin is replaced.
         """
-        if floor * len(class_names) >= 1:
+        if params.floor * len(class_names) >= 1:
             raise ValueError(
                 f"params.yaml - softmax_store.floor - expected less than 1/{len(class_names)}, so that no pixel loses its largest"
-                f" probability - found {floor} - lower it"
+                f" probability - found {params.floor} - lower it"
             )
         self.path = folder / "softmax.zarr"
         self._url = url
@@ -67,13 +64,12 @@ class SoftmaxStoreWriter:
         self._done_list = folder / f"done-{process}.txt"
         self._sizes = list(sizes)
         self._num_classes = len(class_names)
-        self._floor = floor
-        self._dtype = dtype
+        self._params = params
         height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
         # Of small images, the counts are larger than the softmax map.
-        columns = precision_of(dtype, self._num_classes).num_columns
-        image_bytes = self._num_classes * max(np.dtype(dtype).itemsize * height * width, 4 * columns)
-        per_shard = min(max(int(shard_mib * 2**20 // image_bytes), 1), len(image_ids))
+        columns = precision_of(params.dtype, self._num_classes).num_columns
+        image_bytes = self._num_classes * max(np.dtype(params.dtype).itemsize * height * width, 4 * columns)
+        per_shard = min(max(int(params.shard_mib * 2**20 // image_bytes), 1), len(image_ids))
         self.shards = [range(start, min(start + per_shard, len(image_ids))) for start in range(0, len(image_ids), per_shard)]
         self.done: set[int] = set()
         # The list of process 0 is made after the arrays, so where both exist they are complete. A list without a store is left by
@@ -113,7 +109,7 @@ class SoftmaxStoreWriter:
     def _create(
         self, image_ids: Sequence[str], height: int, width: int, per_shard: int, attributes: Mapping[str, Any]
     ) -> zarr.Group:
-        count, classes, dtype = len(image_ids), self._num_classes, self._dtype
+        count, classes, dtype = len(image_ids), self._num_classes, self._params.dtype
         group = open_group(self.path, self._url, "w")
         create_array(group, "softmax", (count, classes, height, width), dtype, float("nan"), per_shard)
         create_array(group, "ties", (count, classes, len(TIES)), "int32", -1, per_shard)
@@ -124,7 +120,7 @@ class SoftmaxStoreWriter:
                 "version": FORMAT_VERSION,
                 "image_ids": list(image_ids),
                 "dtype": dtype,
-                "floor": self._floor,
+                "floor": self._params.floor,
                 **attributes,
             }
         )
@@ -174,7 +170,7 @@ class SoftmaxStoreWriter:
 
     def _check(self, row: int, entry: QuantizedMap) -> None:
         expected = (self._num_classes, *self._sizes[row])
-        assert entry.softmax.dtype == self._dtype, "maps come in the precision that the store was opened with"
+        assert entry.softmax.dtype == self._params.dtype, "maps come in the precision that the store was opened with"
         if entry.softmax.shape != expected:
             raise ValueError(
                 f"{self._image_ids[row]} - softmax map - expected shape {expected} - found {entry.softmax.shape}"

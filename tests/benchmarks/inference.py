@@ -13,7 +13,7 @@ from pipeline.inference.fill_store import begin_store, fill_store
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.quantize import quantize
 from pipeline.models.build import build_network
-from pipeline.params import Params, read_params
+from pipeline.params import Params, StoreParams, read_params
 from pipeline.runtime import prepare_device
 from pipeline.samples.sample_lists import Sample
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
@@ -83,9 +83,7 @@ def predict_and_store(folder: Path, network: str, count: int, height: int, width
         store = folder / f"infer-{network}"
         shutil.rmtree(store, ignore_errors=True)
         store.mkdir()
-        writer = begin_store(
-            store, samples, NAMES, params.softmax_store, teacher_sha256="", protocol=params.inference, process=0, base_url=None
-        )
+        writer = begin_store(store, samples, NAMES, params.softmax_store, attributes={}, process=0, base_url=None)
         for _ in fill_store(writer, predictor, samples, params.softmax_store, shards=writer.pending, workers=2):
             pass
 
@@ -132,7 +130,6 @@ def new_writer(folder: Path, count: int, height: int, width: int, *, floor: floa
         image_ids=[f"image_{index}" for index in range(count)],
         sizes=[(height, width)] * count,
         class_names=NAMES,
-        floor=floor,
-        shard_mib=64,
+        params=StoreParams(dtype="float16", floor=floor, shard_mib=64.0),
         attributes={},
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from pipeline.inference.quantize import quantize
+from pipeline.params import StoreParams
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.priors import ClassPriors
 from pipeline.softmax_store.quantized_map import QuantizedMap
@@ -69,8 +70,7 @@ def write_store(folder: Path, count: int, height: int, width: int, *, different:
         image_ids=[f"image_{index:05}" for index in range(count)],
         sizes=[(height, width)] * count,
         class_names=NAMES,
-        floor=floor,
-        shard_mib=64,
+        params=StoreParams(dtype="float16", floor=floor, shard_mib=64.0),
         attributes={},
     )
 

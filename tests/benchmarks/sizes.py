@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.inference.quantize import quantize
+from pipeline.params import StoreParams
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.benchmarks.measure import MEBIBYTE
@@ -25,8 +26,7 @@ def sizes(folder: Path) -> Iterator[str]:
             image_ids=store.image_ids,
             sizes=[store.size(index) for index in range(len(store.image_ids))],
             class_names=store.class_names,
-            floor=floor,
-            shard_mib=64,
+            params=StoreParams(dtype="float16", floor=floor, shard_mib=64.0),
             attributes={},
         )
         for shard, rows in enumerate(writer.shards):

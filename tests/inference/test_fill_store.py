@@ -32,7 +32,7 @@ def write_samples(folder: Path) -> list[Sample]:
 def begin(folder: Path, samples: list[Sample], dtype: str) -> tuple[SoftmaxStoreWriter, Predictor]:
     params = PARAMS.softmax_store.model_copy(update={"dtype": dtype, "floor": 1e-3, "shard_mib": 1e-3})
     writer = begin_store(
-        folder, samples, ("a", "b", "c", "d"), params, teacher_sha256="", protocol=PARAMS.inference, process=0, base_url=None
+        folder, samples, ("a", "b", "c", "d"), params, attributes={}, process=0, base_url=None
     )  # fmt: skip
     return writer, predictor()
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.divergence import kl_divergence
 from pipeline.labeling.solve import METHODS
+from pipeline.params import StoreParams
 from pipeline.selection import Selection
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
@@ -63,8 +64,8 @@ def test_padding_in_the_store_never_counts(maps: Maps, alpha: float, data: st.Da
     priors = data.draw(class_priors(maps.num_classes))
     with tempfile.TemporaryDirectory() as folder:
         writer = SoftmaxStoreWriter(
-            Path(folder), image_ids=maps.image_ids, sizes=maps.sizes, class_names=maps.class_names, floor=1e-3,
-            shard_mib=1e-9, attributes={},
+            Path(folder), image_ids=maps.image_ids, sizes=maps.sizes, class_names=maps.class_names,
+            params=StoreParams(dtype="float16", floor=1e-3, shard_mib=1e-9), attributes={},
         )  # fmt: skip
         for index, rows in enumerate(writer.shards):
             write_maps(writer, index, [maps.probs[row] for row in rows])

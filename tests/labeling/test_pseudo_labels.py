@@ -141,7 +141,9 @@ def test_labels_that_differ_from_the_selection_are_one_line() -> None:
     images, _ = street_maps()
     selection = street_selection(images).model_copy(update={"realized_counts": (1, 2, 3, 4)})
     check_realized(selection, np.array([1, 2, 3, 4]), where="store")
-    with pytest.raises(ValueError, match=r"^store - expected .* pixels by class - labeled .* - run the stage `infer`") as error:
+    with pytest.raises(
+        ValueError, match=r"^store - expected .* pixels by class - labeled .* - run the stages `infer` and"
+    ) as error:
         check_realized(selection, np.array([1, 2, 3, 5]), where="store")
     assert "\n" not in str(error.value)
 
@@ -163,7 +165,8 @@ def test_an_image_whose_counts_are_those_of_another_is_one_line() -> None:
     selection = street_selection(images)
     drawable = drawable_of(images[1], selection)
     with pytest.raises(
-        ValueError, match=r"^a - expected .* pixels by class to draw among - found .* - run the stage `infer`"
+        ValueError,
+        match=r"^a - expected .* pixels by class to draw among - found .* - run the stages `infer` and",
     ) as error:
         label_image(
             images[0].prediction, images[0].confidence, selection, drawable, drawable, seed=0, round_key="1", image_id="a"

@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.inference.quantize import quantize
+from pipeline.params import StoreParams
 from pipeline.softmax_store.quantized_map import QuantizedMap, precision_of
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.strategies import make_probs
@@ -29,7 +31,7 @@ def open_writer(
     *,
     floor: float = 0.0,
     shard_mib: float = 2 * ONE_IMAGE,
-    dtype: str = "float16",
+    dtype: Literal["float16", "float32"] = "float16",
     url: str | None = None,
 ) -> SoftmaxStoreWriter:
     return SoftmaxStoreWriter(
@@ -37,9 +39,7 @@ def open_writer(
         image_ids=[f"image_{index}" for index in range(len(sizes))],
         sizes=sizes,
         class_names=CLASS_NAMES,
-        floor=floor,
-        dtype=dtype,
-        shard_mib=shard_mib,
+        params=StoreParams(dtype=dtype, floor=floor, shard_mib=shard_mib),
         attributes={"teacher_sha256": "abc", "inference": {"flip": True}},
         url=url,
     )

@@ -1,6 +1,7 @@
 """The confidences of a round: linked, calibrated, in both precisions, and refused where damaged."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.calibration.temperature import Temperature
-from pipeline.inference.quantize import quantize
 from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS
 from pipeline.softmax_store.confidences import calibrate_confidences, link_confidences
 from pipeline.softmax_store.quantized_map import precision_of
@@ -53,6 +53,7 @@ def test_without_hard_links_the_files_are_copied(store: SoftmaxStore, tmp_path: 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_calibrating_with_nothing_writes_the_bytes_of_linking(store: SoftmaxStore, tmp_path: Path, workers: int) -> None:
     link_confidences(tmp_path / "linked", store)
+    quantize = partial(entry, dtype=store.precision.dtype)
     done = list(calibrate_confidences(tmp_path / "calibrated", store, identity, quantize, workers=workers))
     assert done == [rows.stop for rows in store.shards]
     assert digests(tmp_path / "calibrated") == digests(tmp_path / "linked")
@@ -60,6 +61,7 @@ def test_calibrating_with_nothing_writes_the_bytes_of_linking(store: SoftmaxStor
 
 def test_calibrated_confidences_are_the_largest_calibrated_probabilities(store: SoftmaxStore, tmp_path: Path) -> None:
     temperature = Temperature(temperature=1.7)
+    quantize = partial(entry, dtype=store.precision.dtype)
     done = calibrate_confidences(tmp_path / "calibrated", store, temperature.calibrate, quantize, workers=2)
     assert len(list(done)) == len(store.shards)
     calibrated = ConfidenceStore(tmp_path / "calibrated")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.params import StoreParams
 from pipeline.softmax_store.confidences import link_confidences
 from pipeline.softmax_store.quantized_map import precision_of
 from pipeline.softmax_store.reader import SoftmaxStore
@@ -20,8 +21,8 @@ from tests.strategies import Maps, softmax_maps
 def test_what_is_read_is_what_was_written_rounded_to_float16(maps: Maps, shard_mib: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         writer = SoftmaxStoreWriter(
-            Path(folder), image_ids=maps.image_ids, sizes=maps.sizes, class_names=maps.class_names, floor=0.0,
-            shard_mib=shard_mib, attributes={},
+            Path(folder), image_ids=maps.image_ids, sizes=maps.sizes, class_names=maps.class_names,
+            params=StoreParams(dtype="float16", floor=0.0, shard_mib=shard_mib), attributes={},
         )  # fmt: skip
         write_pending(writer, maps.probs)
         store = SoftmaxStore(writer.path)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.params import StoreParams
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.softmax_store.cases import entry, open_writer, street_probs, write_maps
@@ -30,8 +31,7 @@ def open_wide_writer(folder: Path, floor: float) -> SoftmaxStoreWriter:
         image_ids=["a"],
         sizes=[(1, 1)],
         class_names=[f"class_{index}" for index in range(19)],
-        floor=floor,
-        shard_mib=1.0,
+        params=StoreParams(dtype="float16", floor=floor, shard_mib=1.0),
         attributes={},
     )
 
