@@ -17,6 +17,9 @@ from pipeline.samples.class_frequencies import check_pixels, sum_counts
 from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, unlabeled_view, write_ids, write_samples
 
+Counted = tuple[list[Sample], NDArray[np.int64]]
+"""Samples, and (C,) the pixels of each class in their label files."""
+
 
 def prepare_data_set(
     params: DataParams, folder: Path, *, out: Path, lists: Path, seed: int, workers: int, progress: Progress
@@ -45,28 +48,23 @@ def prepare_data_set(
     data_set.catalog.write(folder / "catalog.json")
     source.catalog.write(folder / "labeled_catalog.json")
 
-    def check(
-        name: str, origin: DataSet, image_ids: Sequence[str], *, labels_required: bool
-    ) -> tuple[list[Sample], NDArray[np.int64]]:
+    def write_part(name: str, origin: DataSet, image_ids: Sequence[str], *, labels_required: bool = True) -> Counted:
         checked = check_samples(origin, image_ids, labels_required=labels_required, workers=workers)
         pairs = list(progress(checked, total=len(image_ids), unit=f"{name} image"))
+        samples = [sample.moved(folder, out) for sample, _ in pairs]
         counts = sum_counts((counts for _, counts in pairs), origin.catalog.num_classes)
         if labels_required and image_ids:
             check_pixels(counts, where=f"{name} images")
         write_ids(folder / f"{name}.txt", image_ids)
-        return [sample.moved(folder, out) for sample, _ in pairs], counts
+        write_samples(folder / f"{name}.tsv", samples if labels_required else map(unlabeled_view, samples))
+        return samples, counts
 
-    def write_labeled(name: str, origin: DataSet, image_ids: Sequence[str]) -> NDArray[np.int64]:
-        samples, counts = check(name, origin, image_ids, labels_required=True)
-        write_samples(folder / f"{name}.tsv", samples)
-        return counts
-
-    labeled = write_labeled("labeled", source, split.labeled) + write_labeled("holdout", source, split.holdout)
-    unlabeled, _ = check("unlabeled", data_set, split.unlabeled, labels_required=False)
+    (_, labeled), (_, holdout) = write_part("labeled", source, split.labeled), write_part("holdout", source, split.holdout)
+    unlabeled, _ = write_part("unlabeled", data_set, split.unlabeled, labels_required=False)
     # Where label files exist they serve to measure pseudo labels; the list that trains does not know them.
     write_samples(folder / "unlabeled_truth.tsv", (sample for sample in unlabeled if sample.labels))
-    write_samples(folder / "unlabeled.tsv", map(unlabeled_view, unlabeled))
-    val = write_labeled("val", data_set, split.val)
+    _, val = write_part("val", data_set, split.val)
+    labeled = labeled + holdout
     names = data_set.catalog.class_names
     target = target_priors(params.priors, data_set, labeled=labeled, val=val, lists=lists, workers=workers)
     ClassPriors.build(names, target=target, labeled=labeled, origin=params.priors).write(folder / "class_priors.json")

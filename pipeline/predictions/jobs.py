@@ -47,13 +47,7 @@ class Job:
 def run_jobs(
     jobs: Sequence[Job], predict: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], colors: Colors, *, progress: Progress
 ) -> None:
-    """Read every image, predict it and write its files.
-
-    Args:
-        jobs: what `plan_jobs` planned.
-        predict: (H, W, 3) uint8 RGB -> (H, W) uint8 train ids.
-        colors: (C,) RGB triples, 0-255, of the classes.
-        progress: shows the images.
+    """Read every image, `predict` its (H, W) uint8 train ids and write its files; `progress` shows the images.
 
     Raises:
         ValueError: an image is damaged; the files of those before it are whole.
