@@ -185,17 +185,8 @@ class TrainingParams(Section):
     """Exponent of the focal loss; 0 = cross entropy, as the paper trains. Its Table 5: 2."""
     precision: Literal["float32", "bfloat16"]
     """In which the network computes (autocast); weights, gradients' sums and losses are float32 in both."""
-    checkpoint_every: Count
-    """Steps between resume points."""
     log_every: Count
-    """Steps that one row of the curve averages; divides checkpoint_every."""
-
-    @model_validator(mode="after")
-    def _whole_rows(self) -> Self:
-        # So a resume point never falls inside a row, and needs no half of one.
-        if self.checkpoint_every % self.log_every:
-            raise ValueError(f"checkpoint_every {self.checkpoint_every} is no multiple of log_every {self.log_every}")
-        return self
+    """Steps that one row of the curve averages."""
 
 
 class LengthParams(Section):
@@ -355,6 +346,9 @@ class RuntimeParams(Section):
     softmax_url: Annotated[str, Field(pattern=r"^[a-z0-9+.-]+://.+$")] | None
     """Where softmax maps are written instead of data/rounds, of any file system that fsspec knows: s3://BUCKET/FOLDER. Each
     store gets a folder of its own below it, and nothing deletes one."""
+    checkpoint_every: Count
+    """Steps of a training between resume points, which lie at the ends of the curve's rows: where one falls inside a row, it is
+    written at that row's end. Never changes a result."""
     cache_gib: Annotated[float, Field(ge=0.0)]
     """Memory of all processes together for decoded training images, in GiB: where all of them fit, each is decoded once; never
     changes a result."""

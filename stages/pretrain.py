@@ -1,4 +1,4 @@
-"""Stage `pretrain`: round 0, a network trained on the labeled images alone (Sec. 3.1, step 1)."""
+"""Stage `pretrain`: round 0, trained on the labeled images alone (Sec. 3.1, step 1)."""
 
 from pathlib import Path
 
@@ -6,16 +6,12 @@ import click
 
 from pipeline.machine.work import open_work
 from pipeline.models.build import build_network, weight_files
-from pipeline.models.checkpoints import write_model
 from pipeline.params import Params
 from pipeline.runtime import seed_torch
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.sample_lists import read_samples
-from pipeline.training.curve import Row, write_curve
-from pipeline.training.loop import Course
-from pipeline.training.run import run_training
-from pipeline.training.schedules import count_steps
-from pipeline.training.training_set import TrainingSet
+from pipeline.training.plan import plan_pretraining
+from pipeline.training.training import StepRecord, Training
 from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_command, run_to_end
 
 
@@ -29,33 +25,19 @@ from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_com
 def main(params: Params, catalog: Path, labeled: Path, model: Path, curve: Path, *, fresh: bool) -> None:
     """Train round 0; goes on where an interrupted run stopped."""
     classes = Catalog.read(catalog)
-    labeled_set = TrainingSet("labeled", read_samples(labeled, labels=True), params.pretrain.batch_size, classes)
-    steps = count_steps(params.pretrain, images=len(labeled_set.samples), batch_size=labeled_set.batch_size)
-    sections = params.model_dump(mode="json", include={"seed", "model", "training", "augmentation", "pretrain"})
+    samples = read_samples(labeled, labels=True)
+    plan = plan_pretraining(samples, classes, params.pretrain, params.training, params.augmentation, seed=params.seed)
+    parameters = {**plan.parameters(), "model": params.model.model_dump(mode="json")}
     inputs = [catalog, labeled, *weight_files(params.model)]
-    with open_work(params.runtime, outs=[model, curve], parameters=sections, inputs=inputs, fresh=fresh, on_wait=echo) as work:
+    with open_work(params.runtime, outs=[model, curve], parameters=parameters, inputs=inputs, fresh=fresh, on_wait=echo) as work:
         if work.finished:
             return
         seed_torch(params.seed, "initial weights")
         network = build_network(params.model, classes.num_classes)
-        rows: list[Row] = []
-        done = run_training(
-            network,
-            [labeled_set],
-            Course(steps=steps, seed=params.seed, round_key="0"),
-            training=params.training,
-            augmentation=params.augmentation,
-            scales=(params.augmentation.scale_min, params.augmentation.scale_max),
-            runtime=params.runtime,
-            group=work.group,
-            folder=work.folder,
-            curve=rows,
-        )
-        run_to_end(done, total=steps, unit="step")
-        if not work.group.is_first:
-            return
-        write_curve(curve, rows)
-        write_model(model, network, model_params=params.model, class_names=classes.class_names, colors=classes.colors)
+        training = Training(network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
+        echo(f"the curve so far grows in {training.live_curve}")
+        run_to_end(iter(training), total=training.steps, done=training.first_step, unit="step", note=StepRecord.describe_losses)
+        training.write(model=model, curve=curve, model_params=params.model, catalog=classes)
 
 
 if __name__ == "__main__":

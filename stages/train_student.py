@@ -5,16 +5,13 @@ from pathlib import Path
 import click
 
 from pipeline.machine.work import open_work
-from pipeline.models.checkpoints import read_model, write_model
+from pipeline.models.checkpoints import read_model
 from pipeline.params import Params
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.sample_lists import read_samples
 from pipeline.selection import Selection
-from pipeline.training.curve import Row, write_curve
-from pipeline.training.loop import Course
-from pipeline.training.run import run_training
-from pipeline.training.schedules import count_steps
-from pipeline.training.training_set import TrainingSet
+from pipeline.training.plan import plan_student
+from pipeline.training.training import StepRecord, Training
 from pipeline.transforms.draws import scale_range
 from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_command, round_option, run_to_end
 
@@ -39,21 +36,22 @@ def main(
     """Train the student of one round; goes on where an interrupted run stopped."""
     section = params.round(round_key)
     classes = Catalog.read(catalog)
-    sets = [TrainingSet("labeled", read_samples(labeled, labels=True), params.student.labeled_batch_size, classes)]
-    unlabeled_set = TrainingSet(
-        "unlabeled", read_samples(unlabeled, labels=False), params.student.unlabeled_batch_size, classes, pseudo_labels
+    plan = plan_student(
+        read_samples(labeled, labels=True),
+        read_samples(unlabeled, labels=False),
+        classes,
+        params.student,
+        params.training,
+        params.augmentation,
+        pseudo_labels=pseudo_labels,
+        selected_pixels=sum(Selection.read(selection).realized_counts),
+        scales=scale_range(params.augmentation, beta_min=section.beta_min, beta_max=section.beta_max),
+        seed=params.seed,
+        round_key=round_key,
+        depth=params.depth(round_key),
     )
-    # The length is that of a training with pseudo labels also where there are none: the control runs at equal steps.
-    steps = count_steps(params.student, images=len(unlabeled_set.samples), batch_size=unlabeled_set.batch_size)
-    if sum(Selection.read(selection).realized_counts):
-        sets.append(unlabeled_set)
-    stretched = params.student.learning_rate_schedule == "stretch"
-    betas = {"beta_min": section.beta_min, "beta_max": section.beta_max}
-    sections = (
-        params.model_dump(mode="json", include={"seed", "training", "augmentation", "student"}) | betas | {"round": round_key}
-    )
-    inputs = [teacher, catalog, labeled, unlabeled, selection, pseudo_labels]
-    with open_work(params.runtime, outs=[model, curve], parameters=sections, inputs=inputs, fresh=fresh, on_wait=echo) as work:
+    parameters, inputs = plan.parameters(), [teacher, catalog, labeled, unlabeled, selection, pseudo_labels]
+    with open_work(params.runtime, outs=[model, curve], parameters=parameters, inputs=inputs, fresh=fresh, on_wait=echo) as work:
         if work.finished:
             return
         checkpoint = read_model(teacher)
@@ -61,35 +59,10 @@ def main(
             raise ValueError(
                 f"{teacher} - expected the classes of {catalog} - found {', '.join(checkpoint.class_names)} - run `pretrain`"
             )
-        rows: list[Row] = []
-        done = run_training(
-            checkpoint.network,
-            sets,
-            Course(
-                steps=steps,
-                seed=params.seed,
-                round_key=round_key,
-                rounds_before=params.depth(round_key) if stretched else 0,
-            ),
-            training=params.training,
-            augmentation=params.augmentation,
-            scales=scale_range(params.augmentation, **betas),
-            runtime=params.runtime,
-            group=work.group,
-            folder=work.folder,
-            curve=rows,
-        )
-        run_to_end(done, total=steps, unit="step")
-        if not work.group.is_first:
-            return
-        write_curve(curve, rows)
-        write_model(
-            model,
-            checkpoint.network,
-            model_params=checkpoint.model_params,
-            class_names=classes.class_names,
-            colors=classes.colors,
-        )
+        training = Training(checkpoint.network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
+        echo(f"the curve so far grows in {training.live_curve}")
+        run_to_end(iter(training), total=training.steps, done=training.first_step, unit="step", note=StepRecord.describe_losses)
+        training.write(model=model, curve=curve, model_params=checkpoint.model_params, catalog=classes)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from pipeline.params import read_params
 from tests.workspace import ROOT, change_params
 
-CONTRADICTIONS = {"rounds.1.prev", "rounds.2.prev", "training.log_every", "pretrain.epochs", "augmentation.scale_min"}
+CONTRADICTIONS = {"rounds.1.prev", "rounds.2.prev", "pretrain.epochs", "augmentation.scale_min"}
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_the_shipped_parameters_are_valid() -> None:
         ("rounds.2.prev", 5, "rounds"),
         ("rounds.2.alpha", 2.0, "rounds.2.alpha"),
         ("training.learning_rate", 0, "training.learning_rate"),
-        ("training.log_every", 7, "checkpoint_every"),
+        ("runtime.checkpoint_every", 0, "runtime.checkpoint_every"),
         ("pretrain.epochs", 3, "exactly one"),
         ("augmentation.scale_min", 9.0, "scale_min"),
         ("model.backbone", "resnet20", "model.backbone"),

@@ -36,7 +36,6 @@ TINY: Mapping[str, Any] = {
     "model.head_width": 8,
     "augmentation.crop_height": 16,
     "augmentation.crop_width": 32,
-    "training.checkpoint_every": 2,
     "training.log_every": 2,
     "pretrain.steps": 6,
     "pretrain.batch_size": 2,
@@ -48,6 +47,7 @@ TINY: Mapping[str, Any] = {
     "runtime.threads": 1,
     "runtime.loader_workers": 0,
     "runtime.workers": 2,
+    "runtime.checkpoint_every": 2,
 }
 
 

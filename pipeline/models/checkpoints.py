@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import torch
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -16,11 +16,24 @@ from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
 from pipeline.models.weights import load_tensors
 from pipeline.params import ModelParams
+from pipeline.schema import Section, describe_error
 
-_FORMAT_VERSION = 2
 # One entry that holds everything: safetensors writes several entries in an order that changes from run to run.
 _KEY = "dars"
 _REMEDY = "delete it and run the stage that writes it"
+
+
+class _Header(Section):
+    format_version: Literal[2]  # the first, so that an error names it and not what another format has besides
+    model: ModelParams
+    class_names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+
+    @model_validator(mode="after")
+    def _every_class_has_a_color(self) -> Self:
+        if len(self.colors) != len(self.class_names):
+            raise ValueError(f"expected a color for each of {len(self.class_names)} classes, found {len(self.colors)}")
+        return self
 
 
 class Checkpoint(NamedTuple):
@@ -54,15 +67,10 @@ def write_model(
         colors: (C,) RGB triples, 0-255, so that the file alone can predict and paint.
     """
     assert len(class_names) == len(colors) == network.num_classes
-    header = {
-        "format_version": _FORMAT_VERSION,
-        "model": model_params.model_dump(mode="json"),
-        "class_names": list(class_names),
-        "colors": list(colors),
-    }
+    header = _Header(format_version=2, model=model_params, class_names=tuple(class_names), colors=tuple(colors))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with atomic_path(path) as partial:
-        partial.write_bytes(save(tensors, metadata={_KEY: json.dumps(header, sort_keys=True)}))
+        partial.write_bytes(save(tensors, metadata={_KEY: json.dumps(header.model_dump(mode="json"), sort_keys=True)}))
 
 
 def read_model(path: Path) -> Checkpoint:
@@ -75,46 +83,27 @@ def read_model(path: Path) -> Checkpoint:
         ValueError: no such file, no checkpoint of this version, or tensors that do not fit its own header.
     """
     header, tensors = _read(path)
-    params, class_names, colors = _parse(header, path)
     # The initial weights are overwritten: drawing them must not move the generator of whoever reads a file.
     with torch.random.fork_rng(devices=[]):
-        network = build_network(params.model_copy(update={"weights": "none"}), len(class_names))
+        network = build_network(header.model.model_copy(update={"weights": "none"}), len(header.class_names))
     load_tensors(network, tensors, where=str(path), remedy=_REMEDY)
-    return Checkpoint(network.eval(), class_names, colors, params)
+    return Checkpoint(network.eval(), header.class_names, header.colors, header.model)
 
 
-def _read(path: Path) -> tuple[str | None, dict[str, Tensor]]:
-    """Return our header, None when there is none, and the tensors by name."""
+def _read(path: Path) -> tuple[_Header, dict[str, Tensor]]:
+    """Return the header and the tensors by name."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return (file.metadata() or {}).get(_KEY), tensors
+            text = (file.metadata() or {}).get(_KEY)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} - expected a checkpoint - found {error} - {_REMEDY}") from error
-
-
-def _parse(text: str | None, path: Path) -> tuple[ModelParams, tuple[str, ...], tuple[tuple[int, int, int], ...]]:
-    """Check the header, its version first."""
     if text is None:
         raise ValueError(
             f"{path} - expected a checkpoint of this project - found a safetensors file without its header"
             " - to start from bare weights, name the file in model.weights"
         )
     try:
-        header: Any = json.loads(text)
-        version = header["format_version"]
-        if version == _FORMAT_VERSION:
-            class_names = tuple(map(str, header["class_names"]))
-            colors = tuple(
-                (int(red), int(green), int(blue)) for _, (red, green, blue) in zip(class_names, header["colors"], strict=True)
-            )
-            return ModelParams.model_validate(header["model"]), class_names, colors
+        return _Header.model_validate_json(text), tensors
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "values that do not fit together"
-        raise ValueError(
-            f"{path} - expected the model section of a checkpoint - found {key}: {first['msg']} - {_REMEDY}"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} - expected the header of a checkpoint - found {error!r} - {_REMEDY}") from error
-    raise ValueError(f"{path} - expected a checkpoint of format {_FORMAT_VERSION} - found format {version!r} - {_REMEDY}")
+        raise ValueError(describe_error(path, error, remedy=_REMEDY)) from error

@@ -2,14 +2,7 @@
 
 from torch import Tensor, nn
 
-from pipeline.models.network import (
-    Backbone,
-    SegmentationNetwork,
-    SegmentationOutput,
-    build_head,
-    initialize_convolutions,
-    upsample_by_stride,
-)
+from pipeline.models.network import Backbone, SegmentationNetwork, build_head, initialize_convolutions
 
 _DILATIONS = (6, 12, 18, 24)
 
@@ -46,16 +39,12 @@ class DeepLabV2(SegmentationNetwork):
         if self.auxiliary_head is not None:
             initialize_convolutions(self.auxiliary_head)
 
-    def forward(self, images: Tensor) -> SegmentationOutput:
-        """Return the logits of every pixel.
+    def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """Return the sum of the four classifiers of layer4."""
+        del shallow
+        logits: Tensor = sum(branch(deep) for branch in self.aspp)
+        return logits
 
-        Args:
-            images: (N,3,H,W), float32; any H and W.
-        """
-        layer3, layer4 = self.backbone(images)
-        size = (images.shape[2], images.shape[3])
-        layer3_stride, layer4_stride = self.backbone.strides
-        logits = upsample_by_stride(sum(branch(layer4) for branch in self.aspp), layer4_stride, size)
-        if self.auxiliary_head is None or not self.training:
-            return SegmentationOutput(logits, None)
-        return SegmentationOutput(logits, upsample_by_stride(self.auxiliary_head(layer3), layer3_stride, size))
+    def classify_auxiliary(self, shallow: Tensor) -> Tensor | None:
+        """Classify layer3."""
+        return None if self.auxiliary_head is None else self.auxiliary_head(shallow)

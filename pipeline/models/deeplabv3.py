@@ -1,9 +1,8 @@
 """DeepLabv3 (Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, 2017) with torchvision's heads."""
 
 from torch import Tensor
-from torch.nn import functional
 
-from pipeline.models.network import Backbone, PooledBatchNorm2d, SegmentationNetwork, SegmentationOutput
+from pipeline.models.network import Backbone, PooledBatchNorm2d, SegmentationNetwork, upsample_to_edges
 from pipeline.runtime import torchvision
 
 
@@ -24,7 +23,7 @@ class DeepLabV3(SegmentationNetwork):
             num_classes: C.
             auxiliary: also classify layer3 in training.
         """
-        super().__init__(backbone, num_classes=num_classes)
+        super().__init__(backbone, num_classes=num_classes, upsample=upsample_to_edges)
         layer3, layer4 = backbone.channels
         segmentation = torchvision.models.segmentation
         self.classifier = segmentation.deeplabv3.DeepLabHead(layer4, num_classes)
@@ -32,19 +31,12 @@ class DeepLabV3(SegmentationNetwork):
         pooling[2] = PooledBatchNorm2d(pooling[2].num_features)
         self.aux_classifier = segmentation.fcn.FCNHead(layer3, num_classes) if auxiliary else None
 
-    def forward(self, images: Tensor) -> SegmentationOutput:
-        """Return the logits of every pixel.
+    def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """Classify layer4 beside its dilated and pooled convolutions."""
+        del shallow
+        logits: Tensor = self.classifier(deep)
+        return logits
 
-        Args:
-            images: (N,3,H,W), float32; any H and W.
-        """
-        layer3, layer4 = self.backbone(images)
-        logits = resize_like(self.classifier(layer4), images)
-        if self.aux_classifier is None or not self.training:
-            return SegmentationOutput(logits, None)
-        return SegmentationOutput(logits, resize_like(self.aux_classifier(layer3), images))
-
-
-def resize_like(logits: Tensor, images: Tensor) -> Tensor:
-    """Resize (N,C,h,w) to the size of the images as torchvision does: the edges of both maps coincide."""
-    return functional.interpolate(logits, size=images.shape[2:], mode="bilinear", align_corners=False)
+    def classify_auxiliary(self, shallow: Tensor) -> Tensor | None:
+        """Classify layer3."""
+        return None if self.aux_classifier is None else self.aux_classifier(shallow)

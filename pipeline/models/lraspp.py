@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from pipeline.models.deeplabv3 import resize_like
-from pipeline.models.network import Backbone, SegmentationNetwork, SegmentationOutput
+from pipeline.models.network import Backbone, SegmentationNetwork, upsample_to_edges
 from pipeline.runtime import torchvision
 
 _WIDTH = 128  # channels of the pooled features, torchvision's
@@ -26,14 +25,10 @@ class LRASPP(SegmentationNetwork):
             backbone: gives features at strides 8 and 16.
             num_classes: C.
         """
-        super().__init__(backbone, num_classes=num_classes)
+        super().__init__(backbone, num_classes=num_classes, upsample=upsample_to_edges)
         self.classifier = torchvision.models.segmentation.lraspp.LRASPPHead(*backbone.channels, num_classes, _WIDTH)
 
-    def forward(self, images: Tensor) -> SegmentationOutput:
-        """Return the logits of every pixel.
-
-        Args:
-            images: (N,3,H,W), float32; any H and W.
-        """
-        low, high = self.backbone(images)
-        return SegmentationOutput(resize_like(self.classifier({"low": low, "high": high}), images), None)
+    def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """Classify the pooled deep features and the shallow ones; the logits have the size of these."""
+        logits: Tensor = self.classifier({"low": shallow, "high": deep})
+        return logits

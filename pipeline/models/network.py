@@ -1,7 +1,7 @@
 """What every segmentation network is: a backbone, heads, logits at the size of the images; and the parts that several share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -41,6 +41,25 @@ class Backbone(nn.Module, ABC):
         """
 
 
+def upsample_by_stride(logits: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
+    """Upsample (N,C,h,w) by exactly `stride` to (N,C,*size); every logit stays on the pixel where it was computed."""
+    # At an output stride s, features are centered on the pixels 0, s, 2s, ... In crops of 361 or 713 pixels the last
+    # one falls on the last pixel, and PSPNet's aligned corners put every logit back exactly where it was computed. In
+    # any other size they would stretch the map, differently for crops and for whole images. So the map is always
+    # upsampled by exactly s; past the last feature its logits are repeated.
+    logits = torch.cat([logits, logits[:, :, -1:]], dim=2)
+    logits = torch.cat([logits, logits[:, :, :, -1:]], dim=3)
+    full = (stride * (logits.shape[2] - 1) + 1, stride * (logits.shape[3] - 1) + 1)
+    upsampled = functional.interpolate(logits, size=full, mode="bilinear", align_corners=True)
+    return upsampled[:, :, : size[0], : size[1]]
+
+
+def upsample_to_edges(logits: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
+    """Upsample (N,C,h,w) to (N,C,*size) as torchvision's networks do: the edges of both maps coincide, whatever the stride."""
+    del stride
+    return functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+
+
 class SegmentationNetwork(nn.Module, ABC):
     """A backbone and heads: all that training, inference and checkpoints know of a network.
 
@@ -49,19 +68,40 @@ class SegmentationNetwork(nn.Module, ABC):
         num_classes: C.
     """
 
-    def __init__(self, backbone: Backbone, *, num_classes: int) -> None:
-        """Take the backbone; a subclass adds the heads."""
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        num_classes: int,
+        upsample: Callable[[Tensor, int, tuple[int, int]], Tensor] = upsample_by_stride,
+    ) -> None:
+        """Take the backbone; a subclass adds the heads. `upsample` takes logits, pixels per logit and the size of the images."""
         super().__init__()
         self.backbone = backbone
         self.num_classes = num_classes
+        self._upsample = upsample
 
-    @abstractmethod
     def forward(self, images: Tensor) -> SegmentationOutput:
         """Return the logits of every pixel.
 
         Args:
             images: (N,3,H,W), float32; any H and W.
         """
+        shallow, deep = self.backbone(images)
+        shallow_stride, deep_stride = self.backbone.strides
+        size = (images.shape[2], images.shape[3])
+        logits = self._upsample(self.classify(shallow, deep), deep_stride, size)
+        auxiliary = self.classify_auxiliary(shallow) if self.training else None
+        return SegmentationOutput(logits, None if auxiliary is None else self._upsample(auxiliary, shallow_stride, size))
+
+    @abstractmethod
+    def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """Return logits (N,C,h,w) from the features of the backbone; one per deep feature where they are upsampled by stride."""
+
+    def classify_auxiliary(self, shallow: Tensor) -> Tensor | None:
+        """Return the logits (N,C,h,w) of the auxiliary head from the shallow features; None of a network without one."""
+        del shallow
+        return None
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters that train at the base learning rate."""
@@ -85,19 +125,6 @@ class PooledBatchNorm2d(nn.BatchNorm2d):
         if self.training and input.numel() == self.num_features:
             return functional.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         return super().forward(input)
-
-
-def upsample_by_stride(logits: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-    """Upsample (N,C,h,w) by exactly `stride` to (N,C,*size); every logit stays on the pixel where it was computed."""
-    # At an output stride s, features are centered on the pixels 0, s, 2s, ... In crops of 361 or 713 pixels the last
-    # one falls on the last pixel, and PSPNet's aligned corners put every logit back exactly where it was computed. In
-    # any other size they would stretch the map, differently for crops and for whole images. So the map is always
-    # upsampled by exactly s; past the last feature its logits are repeated.
-    logits = torch.cat([logits, logits[:, :, -1:]], dim=2)
-    logits = torch.cat([logits, logits[:, :, :, -1:]], dim=3)
-    full = (stride * (logits.shape[2] - 1) + 1, stride * (logits.shape[3] - 1) + 1)
-    upsampled = functional.interpolate(logits, size=full, mode="bilinear", align_corners=True)
-    return upsampled[:, :, : size[0], : size[1]]
 
 
 def build_head(channels: int, width: int, num_classes: int, *, dropout: float) -> nn.Sequential:

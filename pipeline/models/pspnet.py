@@ -4,15 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.models.network import (
-    Backbone,
-    PooledBatchNorm2d,
-    SegmentationNetwork,
-    SegmentationOutput,
-    build_head,
-    initialize_convolutions,
-    upsample_by_stride,
-)
+from pipeline.models.network import Backbone, PooledBatchNorm2d, SegmentationNetwork, build_head, initialize_convolutions
 
 
 class PSPNet(SegmentationNetwork):
@@ -25,14 +17,7 @@ class PSPNet(SegmentationNetwork):
     """
 
     def __init__(
-        self,
-        backbone: Backbone,
-        *,
-        num_classes: int,
-        bins: tuple[int, ...],
-        head_width: int,
-        dropout: float,
-        auxiliary: bool,
+        self, backbone: Backbone, *, num_classes: int, bins: tuple[int, ...], head_width: int, dropout: float, auxiliary: bool
     ) -> None:
         """Put the heads on a backbone; their weights are drawn from torch's global generator.
 
@@ -53,19 +38,15 @@ class PSPNet(SegmentationNetwork):
             if module is not None:
                 initialize_convolutions(module)
 
-    def forward(self, images: Tensor) -> SegmentationOutput:
-        """Return the logits of every pixel.
+    def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """Classify layer4 beside its pooled averages."""
+        del shallow
+        logits: Tensor = self.head(self.pyramid(deep))
+        return logits
 
-        Args:
-            images: (N,3,H,W), float32; any H and W.
-        """
-        layer3, layer4 = self.backbone(images)
-        size = (images.shape[2], images.shape[3])
-        layer3_stride, layer4_stride = self.backbone.strides
-        logits = upsample_by_stride(self.head(self.pyramid(layer4)), layer4_stride, size)
-        if self.auxiliary_head is None or not self.training:
-            return SegmentationOutput(logits, None)
-        return SegmentationOutput(logits, upsample_by_stride(self.auxiliary_head(layer3), layer3_stride, size))
+    def classify_auxiliary(self, shallow: Tensor) -> Tensor | None:
+        """Classify layer3."""
+        return None if self.auxiliary_head is None else self.auxiliary_head(shallow)
 
 
 class PyramidPooling(nn.Module):

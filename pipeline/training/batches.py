@@ -1,7 +1,7 @@
 """Batches as a function of (seed, round, step): no number of workers and no interruption changes what a step sees."""
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -11,10 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pipeline.machine.device_group import DeviceGroup
-from pipeline.params import AugmentationParams
 from pipeline.randomness import keyed_generator
 from pipeline.training.decoded import DecodedImages
-from pipeline.training.training_set import TrainingSet
+from pipeline.training.plan import TrainingPlan
 from pipeline.transforms.augment import augment
 
 Key = tuple[int, int]
@@ -32,50 +31,34 @@ def epoch_order(count: int, seed: int, round_key: str, name: str, epoch: int) ->
 class Crops(Dataset[tuple[Tensor, Tensor]]):
     """Random crops by key; reading one never depends on another."""
 
-    def __init__(
-        self,
-        sets: Sequence[TrainingSet],
-        params: AugmentationParams,
-        *,
-        scales: tuple[float, float],
-        seed: int,
-        round_key: str,
-        cache_bytes: int = 0,
-    ) -> None:
-        """Draw from `sets`; where all their images fit into `cache_bytes` once decoded, each is decoded once."""
-        self._sets = sets
-        self._decoded = DecodedImages(sets, most_bytes=cache_bytes)
-        self._params = params
-        self._scales = scales
-        self._seed = seed
-        self._round_key = round_key
+    def __init__(self, plan: TrainingPlan, *, cache_bytes: int = 0) -> None:
+        """Draw from the sets of `plan`; where all their images fit into `cache_bytes` once decoded, each is decoded once."""
+        self.plan = plan
+        self._decoded = DecodedImages(plan.sets, most_bytes=cache_bytes)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
         """Return the crop (3, h, w) float32 and its labels (h, w) int64 at place `key[1]` of set `key[0]`."""
-        source = self._sets[key[0]]
+        plan, source = self.plan, self.plan.sets[key[0]]
         epoch, place = divmod(key[1], len(source.samples))
-        index = epoch_order(len(source.samples), self._seed, self._round_key, source.name, epoch)[place]
+        index = epoch_order(len(source.samples), plan.seed, plan.round_key, source.name, epoch)[place]
         image, labels = self._decoded.read(key[0], int(index))
-        rng = keyed_generator(self._seed, "augment", self._round_key, source.name, key[1])
-        return augment(image, labels, self._params, scales=self._scales, rng=rng)
+        rng = keyed_generator(plan.seed, "augment", plan.round_key, source.name, key[1])
+        return augment(image, labels, plan.augmentation, scales=plan.scales, rng=rng)
 
 
-def load_batches(
-    crops: Crops, sets: Sequence[TrainingSet], *, first_step: int, steps: int, workers: int, group: DeviceGroup
-) -> Iterator[Batch]:
-    """Yield the batches of steps `first_step` to `steps - 1`, or this process's part of each.
+def load_batches(crops: Crops, *, first_step: int, workers: int, group: DeviceGroup) -> Iterator[Batch]:
+    """Yield the batches from `first_step` to the end of the plan, or this process's part of each.
 
     Args:
-        crops: of the same sets.
-        sets: each gives its own part of every batch.
+        crops: of all sets; each gives its own part of every batch.
         first_step: where to begin; earlier batches are not read.
-        steps: of the training.
         workers: processes that read and augment; 0 does it in this one.
         group: the processes that share every batch.
 
     Raises:
         ValueError: a file is missing or damaged, or a batch cannot be shared evenly.
     """
+    sets, steps = crops.plan.sets, crops.plan.steps
     shares = [group.even_part(source.batch_size) for source in sets]
     keys = [
         [(part, step * source.batch_size + offset) for part, source in enumerate(sets) for offset in shares[part]]
@@ -84,12 +67,8 @@ def load_batches(
     parts = [len(share) for share in shares]
 
     def collate(items: list[tuple[Tensor, Tensor]]) -> Batch:
-        batch, begin = [], 0
-        for size in parts:
-            images, labels = zip(*items[begin : begin + size], strict=True)
-            batch.append((torch.stack(images), torch.stack(labels)))
-            begin += size
-        return batch
+        images, labels = (torch.stack(tensors) for tensors in zip(*items, strict=True))
+        return list(zip(torch.split(images, parts), torch.split(labels, parts), strict=True))
 
     loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
         crops,

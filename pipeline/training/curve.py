@@ -1,12 +1,13 @@
 """The training curve: a row per window of steps, as tab-separated values that `dvc plots` reads."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.files import write_text
 
 
-class Row(NamedTuple):
+class CurveRow(NamedTuple):
     """Means over the steps since the row before."""
 
     step: int
@@ -19,7 +20,16 @@ class Row(NamedTuple):
     """Of the backbone, at the last step."""
 
 
-def write_curve(path: Path, rows: list[Row]) -> None:
+def write_curve(path: Path, rows: Sequence[CurveRow]) -> None:
     """Write the curve, whole or not at all."""
-    lines = ["\t".join(Row._fields), *("\t".join(format(value, ".9g") for value in row) for row in rows)]
-    write_text(path, "\n".join(lines) + "\n")
+    write_text(path, "\t".join(CurveRow._fields) + "\n" + "".join(map(_line, rows)))
+
+
+def append_row(path: Path, row: CurveRow) -> None:
+    """Add a row to a curve on disk."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(_line(row))
+
+
+def _line(row: CurveRow) -> str:
+    return "\t".join(format(value, ".9g") for value in row) + "\n"

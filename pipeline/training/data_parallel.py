@@ -1,4 +1,10 @@
-"""One training on several processes: the same batches, losses and updates as on one, up to rounding."""
+"""One training on several processes: the same batches, losses and updates as on one, up to rounding.
+
+torch's DistributedDataParallel averages gradients and no more: batch normalization would see the crops of each process alone, and
+each would draw a dropout of its own. Here they share both, so that the number of processes is a matter of the machine and not of
+the experiment. That promise is worth the lines for the CPU, where torch's `SyncBatchNorm` refuses to work: it is tested without a
+GPU, in float64 to nine digits (tests/training/test_data_parallel.py).
+"""
 
 from collections.abc import Callable
 
@@ -11,7 +17,7 @@ from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.network import SegmentationNetwork
 
 
-def spread(network: SegmentationNetwork, group: DeviceGroup) -> DistributedDataParallel:
+def wrap_data_parallel(network: SegmentationNetwork, group: DeviceGroup) -> DistributedDataParallel:
     """Make a network train together with those of the other processes.
 
     Its batch normalization takes statistics over the crops of all processes, its dropout draws for all of them and keeps its
@@ -101,18 +107,18 @@ class _SharedDropout(nn.Module):
         super().__init__()
         assert isinstance(layer, nn.Dropout | nn.Dropout2d)
         self._layer = layer
-        self._world = group
+        self._group = group
 
     def forward(self, features: Tensor) -> Tensor:
         """Drop elements, or whole channels, of (N,channels,h,w)."""
         if not self.training or self._layer.p == 0:
             return features
         own = len(features)
-        shape = (own * self._world.size, *features.shape[1:])
+        shape = (own * self._group.size, *features.shape[1:])
         # All processes have the same seed in a step, so they draw the same; what the layer does to ones is the draw itself.
         layout = torch.channels_last if features.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
         if isinstance(self._layer, nn.Dropout2d):
             shape = (*shape[:2], 1, 1)
         ones = torch.ones(shape, dtype=features.dtype, device=features.device)
         draw = functional.dropout(ones.contiguous(memory_format=layout), self._layer.p)
-        return features * draw[self._world.rank * own : (self._world.rank + 1) * own]
+        return features * draw[self._group.rank * own : (self._group.rank + 1) * own]

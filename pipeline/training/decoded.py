@@ -40,17 +40,17 @@ class DecodedImages:
         if self._memory is None:
             return source.read(sample)
         place = self._first[part] + index
-        mark = self._starts[-1] + place
+        decoded_flag = self._starts[-1] + place
         pixels = np.frombuffer(self._memory, np.uint8, self._starts[place + 1] - self._starts[place], self._starts[place])
         image, labels = pixels[: 3 * sample.height * sample.width], pixels[3 * sample.height * sample.width :]
         shaped = image.reshape(sample.height, sample.width, 3), labels.reshape(sample.height, sample.width)
-        # Under a lock, whoever sees the mark sees the pixels as well, on any processor.
+        # Under a lock, whoever sees the flag sees the pixels as well, on any processor.
         with self._lock:
-            known = self._memory[mark]
-        if not known:
+            is_decoded = self._memory[decoded_flag]
+        if not is_decoded:
             # Two processes may decode the same image at the same time; they write the same bytes.
             for target, decoded in zip(shaped, source.read(sample), strict=True):
                 target[...] = decoded
             with self._lock:
-                self._memory[mark] = 1
+                self._memory[decoded_flag] = 1
         return shaped

@@ -55,12 +55,7 @@ def focal_loss(logits: Tensor, labels: Tensor, count: Tensor | None = None, *, g
 
 
 def segmentation_loss(
-    output: SegmentationOutput,
-    labels: Tensor,
-    count: Tensor | None = None,
-    *,
-    auxiliary_weight: float,
-    focal_gamma: float = 0.0,
+    output: SegmentationOutput, labels: Tensor, count: Tensor | None = None, *, auxiliary_weight: float, focal_gamma: float = 0.0
 ) -> Tensor:
     """Return the main loss plus the weighted loss of the auxiliary head.
 

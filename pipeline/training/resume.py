@@ -4,7 +4,6 @@ Schedules, orders, augmentations and dropout are functions of the step, so no ge
 ends with the bytes of an undisturbed one.
 """
 
-import json
 from pathlib import Path
 
 import torch
@@ -14,24 +13,30 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from pipeline.files import atomic_path
-from pipeline.training.curve import Row
+from pipeline.schema import Section
+from pipeline.training.curve import CurveRow
 
 _MOMENTUM = "momentum_buffer"
 
 
-def write_resume_point(path: Path, *, network: nn.Module, optimizer: SGD, step: int, rows: list[Row]) -> None:
+class _State(Section):
+    step: int
+    rows: list[CurveRow]
+
+
+def write_resume_point(path: Path, network: nn.Module, optimizer: SGD, *, step: int, rows: list[CurveRow]) -> None:
     """Write all that the steps from `step` on depend on, whole or not at all."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
         buffer = optimizer.state[parameter].get(_MOMENTUM)
         if buffer is not None:
             tensors[f"momentum.{name}"] = buffer
-    state = {"state": json.dumps({"step": step, "rows": rows})}
+    state = {"state": _State(step=step, rows=rows).model_dump_json()}
     with atomic_path(path) as partial:
         partial.write_bytes(save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata=state))
 
 
-def read_resume_point(path: Path, *, network: nn.Module, optimizer: SGD) -> tuple[int, list[Row]]:
+def read_resume_point(path: Path, network: nn.Module, optimizer: SGD) -> tuple[int, list[CurveRow]]:
     """Put network and optimizer back to where a training stopped.
 
     Returns:
@@ -44,7 +49,7 @@ def read_resume_point(path: Path, *, network: nn.Module, optimizer: SGD) -> tupl
         return 0, []
     try:
         with safe_open(path, framework="pt") as file:
-            state = json.loads(file.metadata()["state"])
+            state = _State.model_validate_json(file.metadata()["state"])
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} - expected a resume point - found {error} - run the stage with --fresh") from error
@@ -54,4 +59,4 @@ def read_resume_point(path: Path, *, network: nn.Module, optimizer: SGD) -> tupl
         buffer = tensors.get(f"momentum.{name}")
         if buffer is not None:
             optimizer.state[parameter][_MOMENTUM] = torch.empty_like(parameter).copy_(buffer)
-    return int(state["step"]), [Row(*row) for row in state["rows"]]
+    return state.step, state.rows

@@ -15,7 +15,7 @@ def count_steps(params: LengthParams, *, images: int, batch_size: int) -> int:
     """
     if params.steps is not None:
         return params.steps
-    assert params.epochs is not None, "checked at the door: one of the two is set"
+    assert params.epochs is not None, "LengthParams: one of the two is set"
     return math.ceil(params.epochs * images / batch_size)
 
 

@@ -6,12 +6,10 @@ from numpy.typing import NDArray
 
 from pipeline.models.normalization import normalize_into
 from pipeline.params import AugmentationParams
+from pipeline.samples.catalog import IGNORE_INDEX
 from pipeline.transforms.color import blur, distort
 from pipeline.transforms.draws import Draw, draw_augmentation
 from pipeline.transforms.geometry import build_frame, build_grid, map_crop, sample
-
-# ignore_index of the catalog, whose room is beside this one and cannot be imported; a test holds the two equal.
-_IGNORED = np.float32(255.0)
 
 
 def augment(
@@ -66,13 +64,13 @@ def apply(
     image_frame = build_frame(crop_map, channels=3)
     normalize_into(image_frame[:, :height, :width], colors)
     labels_frame = build_frame(crop_map, channels=1)
-    # 255 becomes 0, the value that sampling finds outside: no mask is needed.
-    np.subtract(classes, _IGNORED, out=labels_frame[0, :height, :width], dtype=np.float32)
+    # IGNORE_INDEX becomes 0, the value that sampling finds outside: no mask is needed.
+    np.subtract(classes, np.float32(IGNORE_INDEX), out=labels_frame[0, :height, :width], dtype=np.float32)
 
     grid = build_grid(crop_map, image_frame)
     crop = sample(image_frame, grid, interpolation="bilinear")
     crop_labels = sample(labels_frame, grid, interpolation="nearest")[0]
-    crop_labels = crop_labels.add_(float(_IGNORED)).to(torch.int64)
+    crop_labels = crop_labels.add_(IGNORE_INDEX).to(torch.int64)
     return (blur(crop) if draw.blur else crop), crop_labels
 
 

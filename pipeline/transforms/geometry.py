@@ -117,9 +117,9 @@ def _place(scale: float, share: float, source_side: int, crop_side: int) -> tupl
     return centers, scaled_side / source_side
 
 
-def _window(one: NDArray[np.float64], other: NDArray[np.float64], side: int) -> slice:
-    """Return the pixels that the sums of `one` and `other` touch, with one to spare for float32 rounding."""
-    first = math.floor(one.min() + other.min()) - 1
-    last = math.ceil(one.max() + other.max()) + 1
+def _window(cols: NDArray[np.float64], rows: NDArray[np.float64], side: int) -> slice:
+    """Return the pixels that the sums of `cols` and `rows` touch, with one to spare for float32 rounding."""
+    first = math.floor(cols.min() + rows.min()) - 1
+    last = math.ceil(cols.max() + rows.max()) + 1
     start = min(max(first, 0), side - 1)
     return slice(start, max(min(last + 1, side), start + 1))

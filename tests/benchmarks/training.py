@@ -15,10 +15,11 @@ from pipeline.params import Params
 from pipeline.runtime import prepare_device
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.sample_lists import Sample
-from pipeline.training.batches import Batch, Crops, load_batches
-from pipeline.training.curve import Row as CurveRow
+from pipeline.training.batches import Batch
 from pipeline.training.decoded import DecodedImages
-from pipeline.training.loop import Course, build_optimizer, train, train_step
+from pipeline.training.plan import TrainingPlan
+from pipeline.training.step import build_optimizer, train_step
+from pipeline.training.training import Training
 from pipeline.training.training_set import TrainingSet
 from pipeline.transforms.augment import augment
 from tests.benchmarks.inference import settings
@@ -116,27 +117,21 @@ def loop_steps(network: str, source: Path | None, steps: int) -> Callable[[], No
     group = single_process(prepare_device(params.runtime))
     torch.manual_seed(0)
     trained = build_network(params.model, len(NAMES))
-    curve: list[CurveRow] = []
     batch = make_batch(params)
-
-    def batches(first: int) -> Iterator[Batch]:
-        if source is None:
-            return repeat(batch, steps - first)
-        both = sets(source, params)
-        crops = Crops(both, params.augmentation, scales=(0.5, 2.0), seed=0, round_key="1", cache_bytes=2**30)
-        return load_batches(crops, both, first_step=first, steps=steps, workers=params.runtime.loader_workers, group=group)
+    plan = TrainingPlan(
+        sets=[] if source is None else sets(source, params),
+        steps=steps,
+        training=params.training,
+        augmentation=params.augmentation,
+        scales=(0.5, 2.0),
+        seed=0,
+        round_key="1",
+    )
 
     def work() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            for _ in train(
-                trained,
-                batches,
-                Course(steps=steps, seed=0, round_key="1"),
-                params.training,
-                folder=Path(folder),
-                group=group,
-                curve=curve,
-            ):
+            training = Training(trained, plan, runtime=params.runtime, group=group, folder=Path(folder))
+            for _ in training if source is not None else training.train_on(repeat(batch, steps)):
                 pass
 
     return work

@@ -10,13 +10,11 @@ import torch
 from pipeline.experiments.overrides import merge
 from pipeline.experiments.settings import read_setting
 from pipeline.inference.predictor import Predictor
-from pipeline.machine.device_group import single_process
 from pipeline.models.build import build_network
 from pipeline.params import Params, read_params
 from pipeline.schema import read_yaml
-from pipeline.training.curve import Row
-from pipeline.training.loop import Course, train
 from tests.models.sections import SMALL_NETWORKS, noise
+from tests.training.cases import finish, start
 from tests.workspace import ROOT
 
 
@@ -41,13 +39,10 @@ def train_and_predict(params: Params, *, side: int, folder: Path) -> None:
     network = build_network(params.model.model_copy(update={"weights": "none"}), 19)
     labels = torch.randint(0, 19, (1, side, side), generator=torch.Generator().manual_seed(0))
     batch = [(noise(1, 3, side, side), labels)]
-    curve: list[Row] = []
-    course = Course(steps=1, seed=0, round_key="0")
-    steps = train(
-        network, lambda _: iter([batch]), course, params.training, folder=folder, group=single_process(cpu), curve=curve
-    )
-    assert list(steps) == [0, 1]
-    assert math.isfinite(curve[0].loss_labeled)
+    training = start(network, folder, steps=1, params=params.training)
+    rows = finish(training, iter([batch]))
+    assert [row.step for row in rows] == [1]
+    assert math.isfinite(rows[0].loss_labeled)
     for key, parameter in network.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key

@@ -25,7 +25,7 @@ from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, unlabeled_view, write_samples
 from pipeline.statistics.regions import measure_regions
 from pipeline.statistics.round_statistics import describe_round
-from pipeline.training.curve import Row, write_curve
+from pipeline.training.curve import CurveRow, write_curve
 from tests.workspace import ROOT
 
 NAMES = ("road", "sky", "pole", "a <b> & $c$")
@@ -92,7 +92,7 @@ def write_case(folder: Path, case: Case) -> tuple[Path, Path]:
         report = {**segmentation_metrics(confusion, case.class_names, tail), "tail_classes": "", "protocol": "as always"}
         write_curve(
             round_folder / "curve.tsv",
-            [Row(step, 1 / step, 2 / step if key != "0" else 0.0, 0.1) for step in range(1, case.curve_rows + 1)],
+            [CurveRow(step, 1 / step, 2 / step if key != "0" else 0.0, 0.1) for step in range(1, case.curve_rows + 1)],
         )
         for sample in lists["val"][: case.examples]:
             _labels(round_folder / "examples" / f"{sample.image_id}.png", sample.size, catalog, rng)

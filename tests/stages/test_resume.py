@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,7 @@ LONGER = {
     "softmax_store.shard_mib": 0.06,
     "pretrain.steps": 60,
     "student.steps": 60,
-    "training.checkpoint_every": 4,
+    "runtime.checkpoint_every": 4,
     "training.log_every": 4,
     "inference.scales": [0.5, 1.0, 2.0, 3.0],
 }
@@ -98,14 +99,19 @@ def test_a_killed_repro_goes_on_where_it_stopped(prepared: Path, tmp_path: Path)
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    before = points[0].stat().st_mtime_ns
+    live = points[0].with_name("curve.tsv")
+    early = live.read_text().splitlines()
     done = dvc(folder, "repro", "pretrain")
     assert "of 400" in done.stderr
     assert points[0].parent.parent.name == "pretrain"
     assert not points[0].exists()
-    assert before
     first = next(line for line in done.stderr.splitlines() if " of 400" in line)
     assert int(first.split(": ")[1].split(" ")[0]) > 0, "it began anew"
+    # What was killed could be watched, and so could what went on.
+    assert len(early) > 1
+    assert (folder / "data/rounds/0/curve.tsv").read_text().splitlines()[: len(early) - 1] == early[:-1]
+    assert f"pretrain: the curve so far grows in {live}" in done.stderr
+    assert re.search(r"400 of 400 steps \[.*\], loss \d\.\d{3}\n", done.stderr)
 
 
 def test_a_changed_parameter_never_takes_up_old_partial_work(prepared: Path) -> None:

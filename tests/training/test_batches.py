@@ -4,41 +4,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from pipeline.machine.device_group import DeviceGroup, single_process
-from pipeline.params import AugmentationParams, read_params
-from pipeline.samples.catalog import Catalog
-from pipeline.samples.images import write_label_png
+from pipeline.machine.device_group import DeviceGroup
+from pipeline.params import AugmentationParams
 from pipeline.samples.sample_lists import Sample
 from pipeline.training.batches import Batch, Crops, epoch_order, load_batches
+from pipeline.training.plan import TrainingPlan
 from pipeline.training.training_set import TrainingSet
-from tests.workspace import ROOT
-
-ALONE = single_process(torch.device("cpu"))
-CATALOG = Catalog(name="toy", class_names=("a", "b"), colors=((0, 0, 0), (9, 9, 9)), train_ids={0: 0, 1: 1})
+from tests.training.cases import ALONE, CATALOG, PARAMS, draw_sets
 
 
 @pytest.fixture
 def augmentation() -> AugmentationParams:
-    return read_params(ROOT / "params.yaml").augmentation.model_copy(update={"crop_height": 8, "crop_width": 12})
+    return PARAMS.augmentation.model_copy(update={"crop_height": 8, "crop_width": 12})
 
 
 @pytest.fixture
 def sets(tmp_path: Path) -> list[TrainingSet]:
-    rng = np.random.default_rng(0)
-    samples = []
-    (tmp_path / "pseudo").mkdir()
-    for index in range(5):
-        image, labels = tmp_path / f"i{index}.png", tmp_path / f"l{index}.png"
-        Image.fromarray(rng.integers(0, 255, (16, 20, 3), dtype=np.uint8)).save(image)
-        Image.fromarray(rng.integers(0, 2, (16, 20), dtype=np.uint8)).save(labels)
-        write_label_png(tmp_path / "pseudo" / f"s{index}.png", np.full((16, 20), 255, np.uint8), CATALOG.colors)
-        samples.append(Sample(f"s{index}", 16, 20, image, "", labels, ""))
-    return [
-        TrainingSet("labeled", samples[:2], 3, CATALOG),
-        TrainingSet("unlabeled", samples[2:], 2, CATALOG, tmp_path / "pseudo"),
-    ]
+    return draw_sets(tmp_path)
 
 
 def batches(
@@ -51,8 +34,16 @@ def batches(
     cache_bytes: int = 0,
     group: DeviceGroup = ALONE,
 ) -> list[Batch]:
-    crops = Crops(sets, augmentation, scales=(0.5, 2.0), seed=1, round_key="1", cache_bytes=cache_bytes)
-    return list(load_batches(crops, sets, first_step=first, steps=steps, workers=workers, group=group))
+    plan = TrainingPlan(
+        sets=sets,
+        steps=steps,
+        training=PARAMS.training,
+        augmentation=augmentation,
+        scales=(0.5, 2.0),
+        seed=1,
+        round_key="1",
+    )
+    return list(load_batches(Crops(plan, cache_bytes=cache_bytes), first_step=first, workers=workers, group=group))
 
 
 def same(one: list[Batch], other: list[Batch]) -> bool:

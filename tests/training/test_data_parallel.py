@@ -1,6 +1,6 @@
 """Two processes train as one: the same losses and weights, up to rounding."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,51 +11,43 @@ from torch import nn
 from pipeline.machine.device_group import DeviceGroup, single_process
 from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
-from pipeline.params import ModelParams, TrainingParams, read_params
+from pipeline.params import ModelParams, TrainingParams
 from pipeline.training.batches import Batch
-from pipeline.training.curve import Row
+from pipeline.training.curve import CurveRow
 from pipeline.training.data_parallel import _SharedDropout
-from pipeline.training.loop import Course, train
 from tests.processes import run_in_world
-from tests.workspace import ROOT
+from tests.training.cases import PARAMS, finish, start
 
-PARAMS = read_params(ROOT / "params.yaml")
-TRAINING: TrainingParams = PARAMS.training.model_copy(update={"checkpoint_every": 2, "log_every": 1, "focal_gamma": 1.0})
+TRAINING: TrainingParams = PARAMS.training.model_copy(update={"log_every": 1, "focal_gamma": 1.0})
 MODEL: ModelParams = PARAMS.model.model_copy(update={"head_width": 8, "dropout": 0.3})
 STEPS = 4
 SIZES = (4, 2)
 """Crops of each part of a batch."""
 
 
-def batches(group: DeviceGroup, dtype: torch.dtype) -> Callable[[int], Iterator[Batch]]:
-    def from_step(first: int) -> Iterator[Batch]:
-        for step in range(first, STEPS):
-            generator = torch.Generator().manual_seed(step)
-            batch = []
-            for size in SIZES:
-                images = torch.randn(size, 3, 32, 48, generator=generator, dtype=torch.float64).to(dtype)
-                labels = torch.randint(0, 3, (size, 32, 48), generator=generator)
-                # Processes have very different numbers of labeled pixels, and in one step the second has none at all.
-                labels[size // 2 :, 4 * step :] = 255
-                if step == 0:
-                    labels[size // 2 :] = 255
-                own = group.even_part(size)
-                batch.append((images[own.start : own.stop], labels[own.start : own.stop]))
-            yield batch
-
-    return from_step
+def batches(group: DeviceGroup, dtype: torch.dtype) -> Iterator[Batch]:
+    for step in range(STEPS):
+        generator = torch.Generator().manual_seed(step)
+        batch = []
+        for size in SIZES:
+            images = torch.randn(size, 3, 32, 48, generator=generator, dtype=torch.float64).to(dtype)
+            labels = torch.randint(0, 3, (size, 32, 48), generator=generator)
+            # Processes have very different numbers of labeled pixels, and in one step the second has none at all.
+            labels[size // 2 :, 4 * step :] = 255
+            if step == 0:
+                labels[size // 2 :] = 255
+            own = group.even_part(size)
+            batch.append((images[own.start : own.stop], labels[own.start : own.stop]))
+        yield batch
 
 
 def training(
     group: DeviceGroup, folder: Path, dtype: torch.dtype, precision: str = "float32"
-) -> tuple[SegmentationNetwork, list[Row]]:
+) -> tuple[SegmentationNetwork, list[CurveRow]]:
     torch.manual_seed(0)
-    network, curve = build_network(MODEL, 3).to(dtype), list[Row]()
-    course = Course(steps=STEPS, seed=3, round_key="1")
+    network = build_network(MODEL, 3).to(dtype)
     params = TRAINING.model_copy(update={"precision": precision})
-    for _ in train(network, batches(group, dtype), course, params, folder=folder, group=group, curve=curve):
-        pass
-    return network, curve
+    return network, finish(start(network, folder, steps=STEPS, params=params, group=group), batches(group, dtype))
 
 
 def train_and_save(group: DeviceGroup, folder: Path, dtype: torch.dtype, precision: str) -> None:

@@ -1,0 +1,140 @@
+"""A training as an object: where it resumes, its steps one by one, what it writes."""
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.machine.device_group import DeviceGroup
+from pipeline.models.checkpoints import write_model
+from pipeline.models.network import SegmentationNetwork
+from pipeline.params import ModelParams, RuntimeParams
+from pipeline.runtime import seed_torch
+from pipeline.samples.catalog import Catalog
+from pipeline.training.batches import Batch, Crops, load_batches
+from pipeline.training.curve import CurveRow, append_row, write_curve
+from pipeline.training.data_parallel import wrap_data_parallel
+from pipeline.training.plan import TrainingPlan
+from pipeline.training.resume import read_resume_point, write_resume_point
+from pipeline.training.schedules import poly_factor
+from pipeline.training.step import build_optimizer, train_step
+
+
+class StepRecord(NamedTuple):
+    """What there is to tell of one step."""
+
+    step: int
+    """Steps done."""
+    row: CurveRow | None
+    """The row of the curve that ends with this step, if one does."""
+
+    def describe_losses(self) -> str:
+        """Return the losses of the row, labeled and unlabeled: "loss 1.234 + 0.456"; "" where no row ends."""
+        if self.row is None:
+            return ""
+        unlabeled = f" + {self.row.loss_unlabeled:.3f}" if self.row.loss_unlabeled else ""
+        return f"loss {self.row.loss_labeled:.3f}{unlabeled}"
+
+
+class Training:
+    """A network in training: goes on where an interrupted run stopped; iterate over it once, and it does the steps left.
+
+    The network that it is given is changed in place; after the last step it is the result.
+
+    Attributes:
+        steps: of the whole training.
+        first_step: steps done by an interrupted run; 0 for a new training.
+        rows: of the curve so far, those of an interrupted run included.
+        live_curve: a file that grows by every row, for a person to watch; it ends with the folder.
+    """
+
+    def __init__(
+        self, network: SegmentationNetwork, plan: TrainingPlan, *, runtime: RuntimeParams, group: DeviceGroup, folder: Path
+    ) -> None:
+        """Move the network to its device, and back to the resume point in `folder` if there is one.
+
+        Args:
+            network: with its first weights, the same in every process.
+            plan: what to do.
+            runtime: section.
+            group: the processes that train together; every one of them makes a `Training`.
+            folder: holds the resume point and the live curve; the first process alone writes to it.
+
+        Raises:
+            ValueError: the resume point is damaged.
+        """
+        self.steps = plan.steps
+        self.live_curve = folder / "curve.tsv"
+        self._network = network.to(group.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self._plan, self._runtime, self._group = plan, runtime, group
+        self._optimizer = build_optimizer(network, plan.training)
+        self._resume_point = folder / "resume.safetensors"
+        self.first_step, self.rows = read_resume_point(self._resume_point, network, self._optimizer)
+        if group.is_first:
+            # Rows beyond the resume point are trained again: what a killed run had written of them goes.
+            write_curve(self.live_curve, self.rows)
+        group.barrier()  # Nobody writes the next resume point while others read this one.
+
+    def __iter__(self) -> Iterator[StepRecord]:
+        """Do the steps left on random crops of the plan's sets, and yield a record of each.
+
+        Raises:
+            ValueError: a loss is not finite, a file is missing or damaged, or a batch cannot be shared evenly.
+        """
+        crops = Crops(self._plan, cache_bytes=int(self._runtime.cache_gib * 2**30) // self._group.size)
+        workers = self._runtime.loader_workers
+        return self.train_on(load_batches(crops, first_step=self.first_step, workers=workers, group=self._group))
+
+    def train_on(self, batches: Iterable[Batch]) -> Iterator[StepRecord]:
+        """Do the same on given batches.
+
+        Args:
+            batches: of the steps left, this process's part of each.
+
+        Raises:
+            ValueError: a loss is not finite.
+        """
+        plan, params = self._plan, self._plan.training
+        trained: nn.Module = self._network if self._group.size == 1 else wrap_data_parallel(self._network, self._group)
+        if self._runtime.compile:
+            trained.compile()
+        window: list[Tensor] = []
+        resumable = self.first_step
+        for done, batch in enumerate(batches, start=self.first_step + 1):
+            # Dropout is the one draw left to torch: seeding it by the step makes it a function of the step.
+            seed_torch(plan.seed, "dropout", plan.round_key, done - 1)
+            factor = poly_factor(done - 1, plan.steps, power=params.poly_power, rounds_before=plan.rounds_before)
+            for parameters in self._optimizer.param_groups:
+                parameters["lr"] = params.learning_rate * parameters["factor"] * factor
+            window.append(train_step(trained, self._optimizer, batch, params, self._group))
+            if done % params.log_every and done != plan.steps:
+                yield StepRecord(done, None)
+                continue
+            self.rows.append(_mean_row(done, self._group.sum(torch.stack(window)), params.learning_rate * factor))
+            window.clear()
+            if self._group.is_first:
+                append_row(self.live_curve, self.rows[-1])
+                # Only at the end of a row, so that no part of one needs to be kept.
+                if done - resumable >= self._runtime.checkpoint_every or done == plan.steps:
+                    write_resume_point(self._resume_point, self._network, self._optimizer, step=done, rows=self.rows)
+                    resumable = done
+            yield StepRecord(done, self.rows[-1])
+
+    def write(self, *, model: Path, curve: Path, model_params: ModelParams, catalog: Catalog) -> None:
+        """Write network and curve of a finished training, in the first process alone; see `write_model`, `write_curve`."""
+        if self._group.is_first:
+            write_curve(curve, self.rows)
+            write_model(model, self._network, model_params=model_params, class_names=catalog.class_names, colors=catalog.colors)
+
+
+def _mean_row(step: int, losses: Tensor, learning_rate: float) -> CurveRow:
+    labeled, unlabeled = losses.double().mean(dim=0).tolist()
+    if not math.isfinite(labeled + unlabeled):
+        raise ValueError(
+            f"training - step {step} - expected finite losses - found {labeled} labeled, {unlabeled} unlabeled"
+            " - lower training.learning_rate or check the images"
+        )
+    return CurveRow(step, labeled, unlabeled, learning_rate)

@@ -1,0 +1,68 @@
+"""Trainings small enough for a test, on batches at hand or on a few images that are drawn."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipeline.machine.device_group import DeviceGroup, single_process
+from pipeline.models.network import SegmentationNetwork
+from pipeline.params import RuntimeParams, TrainingParams, read_params
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.images import write_label_png
+from pipeline.samples.sample_lists import Sample
+from pipeline.training.batches import Batch
+from pipeline.training.curve import CurveRow
+from pipeline.training.plan import TrainingPlan
+from pipeline.training.training import Training
+from pipeline.training.training_set import TrainingSet
+from tests.workspace import ROOT
+
+PARAMS = read_params(ROOT / "params.yaml")
+TRAINING: TrainingParams = PARAMS.training.model_copy(update={"log_every": 2})
+RUNTIME: RuntimeParams = PARAMS.runtime.model_copy(update={"checkpoint_every": 4, "loader_workers": 0})
+ALONE = single_process(torch.device("cpu"))
+CATALOG = Catalog(name="toy", class_names=("a", "b"), colors=((0, 0, 0), (9, 9, 9)), train_ids={0: 0, 1: 1})
+
+
+def start(
+    network: SegmentationNetwork,
+    folder: Path,
+    *,
+    steps: int,
+    params: TrainingParams = TRAINING,
+    runtime: RuntimeParams = RUNTIME,
+    group: DeviceGroup = ALONE,
+) -> Training:
+    """Begin a training, or go on with it, that is to be given its batches."""
+    plan = TrainingPlan(
+        sets=[], steps=steps, training=params, augmentation=PARAMS.augmentation, scales=(1.0, 1.0), seed=3, round_key="1"
+    )
+    return Training(network, plan, runtime=runtime, group=group, folder=folder)
+
+
+def finish(training: Training, batches: Iterator[Batch], *, stop: int | None = None) -> list[CurveRow]:
+    """Train to the end, or to an interruption after step `stop`; return the rows of the curve."""
+    for record in training.train_on(batches):
+        if record.step == stop:
+            break
+    return training.rows
+
+
+def draw_sets(folder: Path) -> list[TrainingSet]:
+    """Write five images with labels; those of the second set also have pseudo labels, all ignored."""
+    rng = np.random.default_rng(0)
+    samples = []
+    (folder / "pseudo").mkdir()
+    for index in range(5):
+        image, labels = folder / f"i{index}.png", folder / f"l{index}.png"
+        Image.fromarray(rng.integers(0, 255, (16, 20, 3), dtype=np.uint8)).save(image)
+        Image.fromarray(rng.integers(0, 2, (16, 20), dtype=np.uint8)).save(labels)
+        write_label_png(folder / "pseudo" / f"s{index}.png", np.full((16, 20), 255, np.uint8), CATALOG.colors)
+        samples.append(Sample(f"s{index}", 16, 20, image, "", labels, ""))
+    return [
+        TrainingSet("labeled", samples[:2], 3, CATALOG),
+        TrainingSet("unlabeled", samples[2:], 2, CATALOG, folder / "pseudo"),
+    ]
