@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.curve import Row, write_curve
 from pipeline.machine.work import open_work
 from pipeline.models.build import build_network, weight_files
 from pipeline.models.checkpoints import write_model
@@ -11,7 +12,6 @@ from pipeline.params import Params
 from pipeline.runtime import seed_torch
 from pipeline.samples.catalog import read_catalog
 from pipeline.samples.sample_lists import read_samples
-from pipeline.training.curve import Row, write_curve
 from pipeline.training.loop import Course
 from pipeline.training.run import run_training
 from pipeline.training.schedules import count_steps

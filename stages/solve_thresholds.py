@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.divergence import describe_kl
+from pipeline.divergence import divergence
 from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.refine import refine, threshold_columns
 from pipeline.labeling.solve import solve_class_thresholds
@@ -42,7 +42,8 @@ def main(params: Params, round_key: str, confidences: Path, priors: Path, select
         total = sum_counts(progress(finer, total=len(images), unit="image"), (store.num_classes, store.precision.finer_columns))
         problem = refine(problem, columns, total)
     solved = solve_class_thresholds(params.method, problem, class_names=store.class_names)
-    write_selection(selection, solved, kl=describe_kl(solved.class_priors, solved.realized_counts))
+    kl = divergence(solved.class_priors, solved.realized_counts)
+    write_selection(selection, solved, kl=kl.model_dump(mode="json"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Command `table`: the finished experiments of a setting as a table over seeds, printed and written as Markdown, CSV and JSON."""
 
-import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -9,10 +8,11 @@ from typing import Any
 
 import click
 
-from pipeline.comparison.rows import Comparison, Result, build_rows, read_values
-from pipeline.comparison.tables import to_csv, to_json, to_markdown
+from pipeline.comparison.rows import Comparison, Result, build_rows, measures_by_round
+from pipeline.comparison.tables import to_csv, to_markdown
 from pipeline.experiments.settings import Setting, read_setting
-from pipeline.files import write_json, write_text
+from pipeline.files import write_text
+from pipeline.results.summary import Summary
 from pipeline.schema import read_yaml_text
 from stages.command import EXISTING, NEW, echo, one_line_errors
 
@@ -48,12 +48,12 @@ def write_table(name: str, setting: Setting, out: Path) -> None:
     controls = tuple(control for control in CONTROLS if control in setting.runs)
     data_sets = ", ".join(sorted({data_set for data_set, _ in results}))
     rows = build_rows((result for _, result in results), controls=controls)
-    comparison = Comparison(name, setting.title, data_sets, controls, tuple(rows))
+    comparison = Comparison(name=name, title=setting.title, data_set=data_sets, controls=controls, rows=tuple(rows))
     text = to_markdown(comparison)
     click.echo(f"{setting.title}\n\n{text}", nl=False)
     write_text(out / f"{name}.md", text)
     write_text(out / f"{name}.csv", to_csv(comparison))
-    write_json(out / f"{name}.json", to_json(comparison))
+    comparison.write(out / f"{name}.json")
     echo(f"written to {out}/{name}.md, .csv and .json")
 
 
@@ -81,10 +81,9 @@ def _results(name: str, setting: Setting) -> Iterator[tuple[str, Result]]:
             row = (run or name) + ((found and found[1]) or "")
             reference = experiments[experiment]
             params = recorded_params(reference)
-            # Metrics of rounds that an experiment does not have may lie in its commit all the same: those of the baseline.
-            for key in ("0", *params["rounds"]):
-                metrics = json.loads(_git("show", f"{reference}:data/rounds/{key}/metrics.json"))
-                yield params["data"]["name"], Result(row, key, params["seed"], read_values(metrics))
+            summary = Summary.model_validate_json(_git("show", f"{reference}:data/summary.json"))
+            for key, values in measures_by_round(summary).items():
+                yield params["data"]["name"], Result(row, key, params["seed"], values)
 
 
 def _git(*words: str) -> str:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
+from pipeline.curve import Row, write_curve
 from pipeline.machine.work import open_work
 from pipeline.models.checkpoints import read_model, write_model
 from pipeline.params import Params
 from pipeline.samples.catalog import read_catalog
 from pipeline.samples.sample_lists import read_samples
 from pipeline.selection import read_selection
-from pipeline.training.curve import Row, write_curve
 from pipeline.training.loop import Course
 from pipeline.training.run import run_training
 from pipeline.training.schedules import count_steps

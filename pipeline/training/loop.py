@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
+from pipeline.curve import Row
 from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import TrainingParams
 from pipeline.runtime import autocast, seed_torch
 from pipeline.training.batches import Batch
-from pipeline.training.curve import Row
 from pipeline.training.data_parallel import spread
 from pipeline.training.losses import count_labeled, segmentation_loss
 from pipeline.training.resume import read_resume_point, write_resume_point

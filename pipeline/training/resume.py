@@ -13,8 +13,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import SGD
 
+from pipeline.curve import Row
 from pipeline.files import atomic_path
-from pipeline.training.curve import Row
 
 _MOMENTUM = "momentum_buffer"
 

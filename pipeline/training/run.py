@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline.curve import Row
 from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import AugmentationParams, RuntimeParams, TrainingParams
 from pipeline.training.batches import Batch, Crops, load_batches
-from pipeline.training.curve import Row
 from pipeline.training.loop import Course, train
 from pipeline.training.training_set import TrainingSet
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pipeline.curve import Row as CurveRow
 from pipeline.machine.device_group import single_process
 from pipeline.models.build import build_network
 from pipeline.params import Params
@@ -16,7 +17,6 @@ from pipeline.runtime import prepare_device
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.sample_lists import Sample
 from pipeline.training.batches import Batch, Crops, load_batches
-from pipeline.training.curve import Row as CurveRow
 from pipeline.training.decoded import DecodedImages
 from pipeline.training.loop import Course, build_optimizer, train, train_step
 from pipeline.training.training_set import TrainingSet

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.curve import Row
 from pipeline.experiments.settings import merge, read_setting
 from pipeline.inference.predictor import Predictor
 from pipeline.machine.device_group import single_process
 from pipeline.models.build import build_network
 from pipeline.params import Params, read_params
 from pipeline.schema import read_yaml
-from pipeline.training.curve import Row
 from pipeline.training.loop import Course, train
 from tests.models.sections import SMALL_NETWORKS, noise
 from tests.workspace import ROOT

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.curve import Row, write_curve
 from pipeline.machine.device_group import single_process
 from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
 from pipeline.models.pspnet import PSPNet
 from pipeline.params import ModelParams, TrainingParams, read_params
 from pipeline.training.batches import Batch
-from pipeline.training.curve import Row, write_curve
 from pipeline.training.loop import Course, train
 from tests.workspace import ROOT
 
