@@ -68,8 +68,9 @@ def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: P
 
 
 def describe_setting(section: Mapping[str, object]) -> str:
-    """Spell a section of parameters as `params.yaml` does."""
+    """Spell a section of parameters in YAML, one to a line."""
     yaml, text = YAML(typ="safe", pure=True), io.StringIO()
+    yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel's types know None alone
     yaml.dump(section, text)
     return text.getvalue().rstrip()

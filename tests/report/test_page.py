@@ -100,7 +100,7 @@ def test_the_control_is_called_a_control_and_others_name_it(tmp_path: Path) -> N
 
 def test_a_section_of_settings_reads_like_params_yaml() -> None:
     section = {"steps": None, "flip": True, "scales": [1.0], "streets": {"seed": 0}, "name": "x", "decay": 1e-4}
-    lines = ["steps: null", "flip: true", "scales: [1.0]", "streets: {seed: 0}", "name: x", "decay: 0.0001"]
+    lines = ["steps: null", "flip: true", "scales:", "- 1.0", "streets:", "  seed: 0", "name: x", "decay: 0.0001"]
     assert describe_setting(section).splitlines() == lines
     assert read_yaml_text(describe_setting(section), where="here") == section
 

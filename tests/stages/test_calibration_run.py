@@ -49,13 +49,12 @@ def test_a_calibrated_float32_round_labels_exactly_its_targets(experiment: Path)
         assert realized == wanted - missing
 
 
-def test_errors_before_and_after_are_metrics(experiment: Path) -> None:
+def test_errors_before_and_after_are_kept(experiment: Path) -> None:
     metrics = errors(experiment / "data/rounds/1/calibration.json")
     assert (metrics["method"], metrics["fitted_on"], metrics["measured_on"]) == ("temperature", "holdout", "val")
     for when in ("before", "after"):
         assert 0 <= metrics[when]["ece"] <= 1
         assert metrics[when]["nll"] > 0
-    assert "after.ece" in dvc(experiment, "metrics", "show").stdout
     content = CalibratorFile.read(experiment / "data/rounds/1/calibrator.json")
     labels = [pixels(experiment / f"data/prepared/labels/{name}.png") for name in read_list(experiment, "holdout")]
     assert content.fitted_pixels == sum(int((one < 255).sum()) for one in labels)
