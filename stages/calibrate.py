@@ -93,8 +93,8 @@ def main(
 
 def _measure(maps: Iterator[LabeledMap], fitted: Calibrator) -> Iterator[tuple[Reliability, Reliability]]:
     for probs, labels in maps:
-        before = measure_reliability(probs, labels)
-        yield before, measure_reliability(fitted.calibrate(probs), labels)
+        before = measure_reliability(probs, labels, ignore_index=IGNORE_INDEX)
+        yield before, measure_reliability(fitted.calibrate(probs), labels, ignore_index=IGNORE_INDEX)
 
 
 if __name__ == "__main__":

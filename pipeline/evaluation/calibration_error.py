@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.samples.catalog import IGNORE_INDEX
-
-RELIABILITY_BINS = 15
+NUM_BINS = 15
 """Of equal width, as in Guo et al."""
 _SMALLEST = 2.0**-24
 """Smallest positive float16: what a stored 0 counts as in a logarithm."""
@@ -42,27 +40,25 @@ class Reliability:
         )
 
 
-def measure_reliability(probs: NDArray[np.floating[Any]], labels: NDArray[np.uint8]) -> Reliability:
+def measure_reliability(probs: NDArray[np.floating[Any]], labels: NDArray[np.uint8], *, ignore_index: int) -> Reliability:
     """Count one image.
 
     Args:
         probs: (C, H, W) probabilities.
-        labels: (H, W) uint8, train ids and `IGNORE_INDEX`, whose pixels do not count.
+        labels: (H, W) uint8, train ids.
+        ignore_index: label of pixels that do not count.
     """
-    valid = labels != IGNORE_INDEX
+    valid = labels != ignore_index
     flat, classes = probs[:, valid].astype(np.float64), labels[valid]
     count = len(flat)
     confidence, prediction = flat.max(axis=0, initial=0.0), flat.argmax(axis=0)
     values = np.concatenate([flat, confidence[None]])
     right = np.concatenate([classes == np.arange(count)[:, None], (prediction == classes)[None]])
-    bins = (
-        np.clip((values * RELIABILITY_BINS).astype(np.int64), 0, RELIABILITY_BINS - 1)
-        + np.arange(count + 1)[:, None] * RELIABILITY_BINS
-    )
+    bins = np.clip((values * NUM_BINS).astype(np.int64), 0, NUM_BINS - 1) + np.arange(count + 1)[:, None] * NUM_BINS
 
     def add_up(weights: NDArray[np.float64] | None, where: NDArray[np.int64]) -> NDArray[Any]:
-        total: NDArray[Any] = np.bincount(where.ravel(), weights, minlength=(count + 1) * RELIABILITY_BINS)
-        return total.reshape(count + 1, RELIABILITY_BINS)
+        total: NDArray[Any] = np.bincount(where.ravel(), weights, minlength=(count + 1) * NUM_BINS)
+        return total.reshape(count + 1, NUM_BINS)
 
     own = np.take_along_axis(flat, classes[None].astype(np.int64), axis=0)[0]
     log_loss = float(-np.log(np.maximum(own, _SMALLEST)).sum())
@@ -71,7 +67,7 @@ def measure_reliability(probs: NDArray[np.floating[Any]], labels: NDArray[np.uin
 
 def sum_reliability(images: Iterable[Reliability], num_classes: int) -> Reliability:
     """Add up images; zeros for none."""
-    shape = (num_classes + 1, RELIABILITY_BINS)
+    shape = (num_classes + 1, NUM_BINS)
     total = Reliability(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape, np.int64), 0.0)
     for image in images:
         total += image
