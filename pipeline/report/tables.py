@@ -82,8 +82,8 @@ def rounds_table(experiment: Experiment) -> Table:
                 "alpha max", "largest ratio that alignment serves without shortfall", lambda chosen: percent(chosen.alpha_max)
             ),
             selected("shortfall, pixels", "targets that too few predicted pixels can meet", _shortfall),
-            measured("KL of the predictions, nats", "from the class priors to all predicted pixels", _predicted_kl),
-            measured("KL of the pseudo labels, nats", "from the class priors to them", _pseudo_labeled_kl),
+            measured("KL of the predictions, nats", "from the class priors to them", lambda found: nats(found.kl.predicted)),
+            measured("KL of the pseudo labels, nats", "likewise", lambda found: nats(found.kl.pseudo_labeled)),
             measured("pseudo-label accuracy", "where true labels exist", lambda found: percent(found.accuracy)),
         ]
     caption = "Percent, unless a row says otherwise; gain in percentage points from the first round to the last."
@@ -172,11 +172,3 @@ def _asked(chosen: Selection) -> str:
 
 def _shortfall(chosen: Selection) -> str:
     return count(sum(chosen.shortfalls))
-
-
-def _predicted_kl(found: RoundStatistics) -> str:
-    return nats(found.kl.predicted)
-
-
-def _pseudo_labeled_kl(found: RoundStatistics) -> str:
-    return nats(found.kl.pseudo_labeled)
