@@ -1,47 +1,38 @@
 """Distance between class distributions."""
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
+
+from pipeline.schema import FloatOrInfinite, Section
 
 EPSILON = 1e-6
 """Share given to an absent class in the finite variant of the divergence."""
 
 
-def kl_divergence(reference: ArrayLike, other: ArrayLike) -> float:
-    """Return D_KL(reference || other) in nats.
+class Divergence(Section):
+    """A Kullback-Leibler divergence in nats."""
+
+    value: FloatOrInfinite | None
+    """0 or more; infinite if a class of the reference is absent; None without any pixel."""
+    smoothed: float | None
+    """The same with `epsilon` added to every share of the other distribution: always finite; None without any pixel."""
+    epsilon: float = EPSILON
+
+
+def divergence(reference: ArrayLike, other: ArrayLike) -> Divergence:
+    """Measure D_KL(reference || other).
 
     Args:
         reference: (C,) non-negative counts or shares; normalized here.
         other: (C,) likewise.
 
-    Returns:
-        0 or more; infinity if a class of `reference` is absent from `other`, NaN if `other` or `reference` is empty.
-
     Reference: He et al., Eq. 3 and Table 5.
     """
+    from scipy.special import rel_entr  # trainings import this module and need no scipy
+
     p, q = np.asarray(reference, np.float64), np.asarray(other, np.float64)
-    if p.sum() == 0 or q.sum() == 0:
-        return math.nan
+    if not p.sum() or not q.sum():
+        return Divergence(value=None, smoothed=None)
     p, q = p / p.sum(), q / q.sum()
-    present = p > 0
-    if (q[present] == 0).any():
-        return math.inf
-    return float(max(np.sum(p[present] * np.log(p[present] / q[present])), 0.0))
-
-
-def describe_kl(reference: ArrayLike, other: ArrayLike) -> dict[str, object]:
-    """Return the divergence as it stands in JSON.
-
-    Returns:
-        `value`: D_KL(reference || other) in nats, "inf" if a class of `reference` is absent, None without any pixel.
-        `smoothed`: the same with `EPSILON` added to every share of `other`, always finite (None without any pixel).
-        `epsilon`: the constant.
-    """
-    value = kl_divergence(reference, other)
-    if math.isnan(value):
-        return {"value": None, "smoothed": None, "epsilon": EPSILON}
-    counts = np.asarray(other, np.float64)
-    smoothed = kl_divergence(reference, counts / counts.sum() + EPSILON)
-    return {"value": "inf" if math.isinf(value) else value, "smoothed": smoothed, "epsilon": EPSILON}
+    value, smoothed = (max(float(rel_entr(p, shares).sum()), 0.0) for shares in (q, (q + EPSILON) / (q + EPSILON).sum()))
+    return Divergence(value=value, smoothed=smoothed)

@@ -1,9 +1,10 @@
 """Schemas of files: sections of YAML and artifacts of JSON, each with one reader that answers a wrong file in one line."""
 
+import math
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -17,6 +18,14 @@ class Section(BaseModel):
 
 
 AnySection = TypeVar("AnySection", bound=Section)
+
+FloatOrInfinite = Annotated[
+    float,
+    Field(ge=0.0, allow_inf_nan=True),  # the bound leaves out NaN
+    BeforeValidator(lambda value: math.inf if value == "inf" else value),
+    PlainSerializer(lambda value: "inf" if math.isinf(value) else value, return_type=float | str, when_used="json"),
+]
+"""A value of 0 or more, in JSON the text "inf" where it is infinite."""
 
 
 class Artifact(Section):

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from pipeline.divergence import Divergence
 from pipeline.schema import Artifact
 
 Floats = tuple[float, ...]
@@ -48,8 +49,8 @@ class Selection(Artifact):
     """Alpha as realized: labeled over all unlabeled pixels."""
     alpha_max: float
     """The largest ratio at which alignment leaves no shortfall; above 1 every ratio can be served."""
-    kl: dict[str, object]
-    """D_KL(class_priors || realized_counts), see `describe_kl`."""
+    kl: Divergence
+    """D_KL(class_priors || realized_counts)."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

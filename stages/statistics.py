@@ -1,4 +1,4 @@
-"""Stage `statistics`: what a round's pseudo labels are like, for figures and comparisons (Fig. 1, 3, 5)."""
+"""Stage `statistics`: what a round's pseudo labels are like, and how right, for figures and comparisons (Fig. 1, 3, 5)."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import read_samples
 from pipeline.selection import Selection
 from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
-from pipeline.statistics.classes import appearance
-from pipeline.statistics.images import count_labeled, hold_against_truth, sum_truth
+from pipeline.statistics.classes import appearance, count_label_files
+from pipeline.statistics.pseudo_labels import count_pseudo_labels, sum_pseudo_labels
 from pipeline.statistics.round_statistics import describe_round
 from stages.command import EXISTING, NEW, progress, stage_command
 
@@ -34,21 +34,28 @@ def main(
     selection: Path, pseudo_labels: Path, statistics: Path,
 ) -> None:  # fmt: skip
     """Describe one round's pseudo labels."""
-    workers, crop = params.runtime.workers, params.augmentation
-    classes = Catalog.read(catalog)
+    classes, workers = Catalog.read(catalog), params.runtime.workers
     store = ConfidenceStore(confidences)
     samples = read_samples(labeled, labels=True)
-    counted = count_labeled(samples, Catalog.read(labeled_catalog), workers=workers)
-    labeled_counts = progress(counted, total=len(samples), unit="labeled image")
-    frequencies, sizes = appearance(labeled_counts, classes.num_classes, crop_area=crop.crop_height * crop.crop_width)
+    counted = count_label_files(samples, Catalog.read(labeled_catalog), workers=workers)
+    frequencies, sizes = appearance(
+        progress(counted, total=len(samples), unit="labeled image"),
+        classes.num_classes,
+        crop_area=params.augmentation.crop_height * params.augmentation.crop_width,
+    )
     known = read_samples(truth, labels=True, may_be_empty=True)
-    held = hold_against_truth(known, pseudo_labels, store.image_ids, store.prediction, classes, workers=workers)
-    confusion, regions = sum_truth(progress(held, total=len(known), unit="known image"), classes.num_classes)
+    images = count_pseudo_labels(pseudo_labels, store, known, classes, workers=workers)
     described = describe_round(
-        Selection.read(selection), dtype=store.precision.dtype, counts=store.total_counts(), values=store.precision.values,
-        ties=SoftmaxStore(softmax).total_ties(), labeled_shares=ClassPriors.read(priors).labeled(classes.class_names),
-        frequencies=frequencies, sizes=sizes, confusion=confusion, regions=regions,
-    )  # fmt: skip
+        Selection.read(selection),
+        sum_pseudo_labels(progress(images, total=len(store.image_ids), unit="image"), classes.num_classes),
+        dtype=store.precision.dtype,
+        counts=store.total_counts(),
+        values=store.precision.values,
+        ties=SoftmaxStore(softmax).total_ties(),
+        labeled_shares=ClassPriors.read(priors).labeled(classes.class_names),
+        frequencies=frequencies,
+        sizes=sizes,
+    )
     described.write(statistics)
 
 

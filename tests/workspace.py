@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COPIED = (
     ".dvc/config",
     ".dvc/.gitignore",
+    ".dvc/plots",
     ".dvcignore",
     ".gitignore",
     "dvc.yaml",

@@ -1,23 +1,18 @@
-"""From metrics by run, round and seed to the rows of a table."""
+"""From the measures of experiments by run, round and seed to the rows of a table."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from pydantic import ValidationInfo, field_validator
 
-from pipeline.comparison.significance import Difference, paired_difference
+from pipeline.comparison.significance import LEVEL, Difference, paired_difference
+from pipeline.results.summary import Summary
+from pipeline.schema import Artifact, FloatOrInfinite, Section
 
-MEASURES: dict[str, tuple[str, ...]] = {
-    "mean_iou": ("mean_iou",),
-    "tail_mean_iou": ("tail_mean_iou",),
-    "realized_ratio": ("pseudo_labels", "coverage"),
-    "kl": ("pseudo_labels", "kl", "value"),
-    "smoothed_kl": ("pseudo_labels", "kl", "smoothed"),
-    "pseudo_label_accuracy": ("pseudo_labels", "accuracy"),
-}
-"""What a table shows, and where it stands in `metrics.json`."""
+MEASURES = ("mean_iou", "tail_mean_iou", "coverage", "kl", "smoothed_kl", "pseudo_label_accuracy")
+"""What a table shows of a round, as the summary of an experiment names it."""
 COMPARED = ("mean_iou", "tail_mean_iou")
 """Measures whose differences are tested."""
 
@@ -30,7 +25,7 @@ class Result:
         run: name of the run, without its seed.
         round_key: of the round.
         seed: of the experiment.
-        values: measures by name; None where undefined, infinite where `metrics.json` says "inf".
+        values: measures by name; None where undefined.
     """
 
     run: str
@@ -39,63 +34,60 @@ class Result:
     values: Mapping[str, float | None]
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Mean and sample standard deviation over seeds; `sd` is None below two seeds or where the mean is infinite."""
+class Spread(Section):
+    """Mean and sample standard deviation over seeds."""
 
-    mean: float
+    mean: FloatOrInfinite
     sd: float | None
+    """None below two seeds or where the mean is infinite."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One run and round over all its seeds.
-
-    Attributes:
-        run: name of the run.
-        round_key: of the round.
-        seeds: that were measured.
-        spreads: by measure; None where a seed has no value.
-        gains: by compared measure, over round 0 of the same seeds; None where that is not known.
-        margins: by compared measure, over a control's round of the same number; None for a control and without one.
-    """
+class Row(Section):
+    """One run and round over all its seeds."""
 
     run: str
     round_key: str
     seeds: tuple[int, ...]
-    spreads: Mapping[str, Spread | None]
-    gains: Mapping[str, Difference | None]
-    margins: Mapping[str, Difference | None]
+    """That were measured."""
+    spreads: dict[str, Spread | None]
+    """By measure; None where a seed has no value."""
+    gains: dict[str, Difference | None]
+    """By compared measure, over round 0 of the same seeds; None where that is not known."""
+    margins: dict[str, Difference | None]
+    """By compared measure, over a control's round of the same number; None for a control and without one."""
+
+    @field_validator("spreads", "gains", "margins")
+    @classmethod
+    def _has_every_measure(cls, found: dict[str, object], info: ValidationInfo) -> dict[str, object]:
+        expected = MEASURES if info.field_name == "spreads" else COMPARED
+        if tuple(found) != expected:
+            raise ValueError(f"expected {', '.join(expected)}")
+        return found
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A table.
+class Comparison(Artifact):
+    """A table."""
 
-    Attributes:
-        name: of the setting that made it; files are named by it.
-        title: what is compared.
-        data_set: name of the data set.
-        controls: runs that go on with labeled images alone.
-        rows: of the runs, in the setting's order.
-    """
+    described_as = "a table of experiments"
+    written_by = "python -m stages.table"
 
     name: str
+    """Of the setting that made it; files are named by it."""
     title: str
+    """What is compared."""
     data_set: str
+    """Name of the data set."""
     controls: tuple[str, ...]
+    """Runs that go on with labeled images alone."""
     rows: tuple[Row, ...]
+    """Of the runs, in the setting's order."""
+    level: float = LEVEL
+    """Coverage of the confidence intervals."""
 
 
-def read_values(metrics: Mapping[str, Any]) -> dict[str, float | None]:
-    """Pick the measures of a table out of a `metrics.json`; None for what it does not have."""
-    values: dict[str, float | None] = {}
-    for name, path in MEASURES.items():
-        found: Any = metrics
-        for key in path:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        values[name] = None if found is None else float(found)
-    return values
+def measures_by_round(summary: Summary) -> dict[str, dict[str, float | None]]:
+    """Return the measures of a table by key of the round."""
+    return {key: figures.model_dump(include=set(MEASURES)) for key, figures in summary.rounds.items()}
 
 
 def build_rows(results: Iterable[Result], *, controls: Sequence[str]) -> list[Row]:
@@ -113,16 +105,16 @@ def build_rows(results: Iterable[Result], *, controls: Sequence[str]) -> list[Ro
     for (run, key), seeds in by_row.items():
         name, plus, ending = run.partition("+")
         base = by_row.get((run, "0"), {}) if key != "0" else {}
-        others = [by_row.get((control + plus + ending, key), {}) for control in controls]
-        other = next(filter(None, others), {}) if key != "0" and name not in controls else {}
+        candidates = [by_row.get((control + plus + ending, key), {}) for control in controls]
+        control = next(filter(None, candidates), {}) if key != "0" and name not in controls else {}
         rows.append(
             Row(
                 run=run,
                 round_key=key,
                 seeds=tuple(sorted(seeds)),
-                spreads={name: _spread([one.values[name] for one in seeds.values()]) for name in MEASURES},
+                spreads={name: _spread([result.values[name] for result in seeds.values()]) for name in MEASURES},
                 gains={name: _difference(name, seeds, base) for name in COMPARED},
-                margins={name: _difference(name, seeds, other) for name in COMPARED},
+                margins={name: _difference(name, seeds, control) for name in COMPARED},
             )
         )
     return rows
@@ -133,11 +125,11 @@ def _spread(values: Sequence[float | None]) -> Spread | None:
     if not known or len(known) < len(values):
         return None
     mean = float(np.mean(known))
-    return Spread(mean, float(np.std(known, ddof=1)) if len(known) > 1 and math.isfinite(mean) else None)
+    return Spread(mean=mean, sd=float(np.std(known, ddof=1)) if len(known) > 1 and math.isfinite(mean) else None)
 
 
 def _difference(name: str, ours: Mapping[int, Result], theirs: Mapping[int, Result]) -> Difference | None:
     shared = sorted(set(ours) & set(theirs))
     pairs = [(ours[seed].values[name], theirs[seed].values[name]) for seed in shared]
-    known = [(one, other) for one, other in pairs if one is not None and other is not None]
-    return paired_difference([one for one, _ in known], [other for _, other in known])
+    known = [(our, their) for our, their in pairs if our is not None and their is not None]
+    return paired_difference([our for our, _ in known], [their for _, their in known])

@@ -1,31 +1,28 @@
 """Is one run better than another, or is it the seed? Paired differences with a confidence interval."""
 
-import math
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.stats import ttest_rel
+
+from pipeline.schema import Section
 
 LEVEL = 0.95
 """Coverage of the confidence intervals."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """How much larger one run's measure is than another's, on the same seeds.
-
-    Attributes:
-        mean: of the differences, seed by seed.
-        low: lower end of the confidence interval of the mean; None below two seeds.
-        high: its upper end, likewise.
-        seeds: number of seeds that both have.
-    """
+class Difference(Section):
+    """How much larger one run's measure is than another's, on the same seeds."""
 
     mean: float
+    """Of the differences, seed by seed."""
     low: float | None
+    """Lower end of the confidence interval of the mean; None below two seeds."""
     high: float | None
+    """Its upper end, likewise."""
     seeds: int
+    """Number of seeds that both have."""
 
     @property
     def is_clear(self) -> bool:
@@ -46,11 +43,12 @@ def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> Differe
         None without a seed or where a value is infinite.
     """
     differences = np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)
-    count = len(differences)
-    if count == 0 or not np.isfinite(differences).all():
+    if not differences.size or not np.isfinite(differences).all():
         return None
-    mean = float(differences.mean())
-    if count == 1:
-        return Difference(mean, None, None, 1)
-    reach = float(student_t.ppf((1 + LEVEL) / 2, count - 1) * differences.std(ddof=1) / math.sqrt(count))
-    return Difference(mean, mean - reach, mean + reach, count)
+    mean, seeds = float(differences.mean()), len(differences)
+    if seeds == 1:
+        return Difference(mean=mean, low=None, high=None, seeds=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)  # equal differences have an interval of no width
+        interval = ttest_rel(ours, theirs).confidence_interval(LEVEL)
+    return Difference(mean=mean, low=float(interval.low), high=float(interval.high), seeds=seeds)

@@ -1,14 +1,11 @@
-"""A table as text for a terminal or a README (Markdown), as CSV and as JSON."""
+"""A table as text for a terminal or a README (Markdown) and as CSV."""
 
 import csv
 import io
-import json
 import math
-from dataclasses import asdict, replace
-from pathlib import Path
 
 from pipeline.comparison.rows import COMPARED, MEASURES, Comparison, Row, Spread
-from pipeline.comparison.significance import LEVEL, Difference
+from pipeline.comparison.significance import Difference
 
 
 def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
@@ -21,12 +18,13 @@ def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         The head and the rows, all of the same length.
     """
     controls = comparison.controls[:1]
-    differences = [f"over {other}, {LEVEL:.0%} interval" for other in (*(f"`{one}`" for one in controls), "round 0")]
+    bases = (*(f"`{control}`" for control in controls), "round 0")
+    differences = [f"over {base}, {comparison.level:.0%} interval" for base in bases]
     head = ["run", "round", "seeds", "mIoU", *differences, "tail mIoU", "labeled pixels", "of them right", "KL (smoothed)"]
     runs = {row.run for row in comparison.rows}
     same: dict[str, list[Row]] = {}
     for row in comparison.rows:
-        same.setdefault(repr(replace(row, run="")), []).append(row)
+        same.setdefault(row.model_copy(update={"run": ""}).model_dump_json(), []).append(row)
     lines = []
     for rows in same.values():
         row = rows[0]
@@ -35,7 +33,7 @@ def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         cells += [_percent(row.spreads["mean_iou"])]
         cells += [_difference(row.margins["mean_iou"])] if controls else []
         cells += [_difference(row.gains["mean_iou"])]
-        cells += [_percent(row.spreads[name]) for name in ("tail_mean_iou", "realized_ratio", "pseudo_label_accuracy")]
+        cells += [_percent(row.spreads[name]) for name in ("tail_mean_iou", "coverage", "pseudo_label_accuracy")]
         cells += [_nats(row.spreads["kl"], row.spreads["smoothed_kl"])]
         lines.append(cells)
     return head, lines
@@ -62,49 +60,11 @@ def to_csv(comparison: Comparison) -> str:
             cells += ["", ""] if spread is None else [spread.mean, "" if spread.sd is None else spread.sd]
         for differences in (row.gains, row.margins):
             for name in COMPARED:
-                one = differences[name]
-                parts = (None, None, None) if one is None else (one.mean, one.low, one.high)
+                found = differences[name]
+                parts = (None, None, None) if found is None else (found.mean, found.low, found.high)
                 cells += ["" if part is None else part for part in parts]
         writer.writerow(cells)
     return text.getvalue()
-
-
-def to_json(comparison: Comparison) -> dict[str, object]:
-    """Return the table as a JSON tree; an infinite mean is the text "inf"."""
-    tree = asdict(comparison)
-    for row in tree["rows"]:
-        for spread in row["spreads"].values():
-            if spread is not None and math.isinf(spread["mean"]):
-                spread["mean"] = "inf"
-    return {**tree, "level": LEVEL}
-
-
-def read_comparison(path: Path) -> Comparison:
-    """Read a table that `to_json` described.
-
-    Raises:
-        ValueError: the file is not such a table.
-    """
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        rows = tuple(
-            Row(
-                run=row["run"],
-                round_key=row["round_key"],
-                seeds=tuple(row["seeds"]),
-                spreads={name: one and Spread(float(one["mean"]), one["sd"]) for name, one in row["spreads"].items()},
-                gains={name: one and Difference(**one) for name, one in row["gains"].items()},
-                margins={name: one and Difference(**one) for name, one in row["margins"].items()},
-            )
-            for row in tree["rows"]
-        )
-        comparison = Comparison(tree["name"], tree["title"], tree["data_set"], tuple(tree["controls"]), rows)
-        to_cells(comparison)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} - expected a table that `python -m stages.table` wrote - found {error!r} - write it again or delete it"
-        ) from error
-    return comparison
 
 
 def _percent(spread: Spread | None) -> str:

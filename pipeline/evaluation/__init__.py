@@ -1,5 +1,5 @@
-"""How good a prediction, a pseudo label or a distribution is.
+"""How good a segmentation is, and how far confidences are from accuracies.
 
-In: samples with true labels, something that labels a sample, counts. Out: numbers. Never: a network, a written file, a choice of
-what gets reported.
+In: samples with true labels, predictions of them, probabilities. Out: confusion matrices and the measures that follow from them,
+`metrics.json`, the first predictions as pictures. Never: a network, a pseudo label, a choice of what gets reported.
 """

@@ -1,6 +1,6 @@
 """The field's measures of a segmentation, from a confusion matrix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,26 +60,3 @@ def tail_classes(class_names: Sequence[str], class_priors: NDArray[np.float64], 
             " - correct it"
         )
     return np.array([name in params.tail_classes for name in class_names])
-
-
-def segmentation_metrics(
-    confusion: NDArray[np.int64], class_names: Sequence[str], tail: NDArray[np.bool_]
-) -> Mapping[str, object]:
-    """Collect the measures of one prediction set.
-
-    Args:
-        confusion: (C, C + 1) int64.
-        class_names: (C,).
-        tail: (C,) bool.
-
-    Returns:
-        `mean_iou`, `tail_mean_iou`, `pixel_accuracy` in [0, 1] (None where undefined) and `iou` by class name (None: absent).
-    """
-    class_iou = iou(confusion)
-    valid = int(confusion.sum())
-    return {
-        "mean_iou": mean_iou(class_iou),
-        "tail_mean_iou": mean_iou(class_iou, tail),
-        "pixel_accuracy": int(np.trace(confusion)) / valid if valid else None,
-        "iou": {name: None if np.isnan(value) else float(value) for name, value in zip(class_names, class_iou, strict=True)},
-    }

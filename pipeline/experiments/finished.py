@@ -4,10 +4,10 @@ They are read with git: `dvc.api.metrics_show(rev=...)` fails where the workspac
 experiments, and takes seconds for each.
 """
 
-import json
 import subprocess
 from typing import Any
 
+from pipeline.results.summary import Summary
 from pipeline.schema import read_yaml_text
 
 
@@ -24,10 +24,9 @@ def recorded_params(reference: str) -> dict[str, Any]:
     return tree
 
 
-def recorded_metrics(reference: str, round_key: str) -> dict[str, Any]:
-    """Return the metrics of one of an experiment's rounds."""
-    tree: dict[str, Any] = json.loads(_git("show", f"{reference}:data/rounds/{round_key}/metrics.json"))
-    return tree
+def recorded_summary(reference: str) -> Summary:
+    """Return the metrics of an experiment."""
+    return Summary.model_validate_json(_git("show", f"{reference}:data/summary.json"))
 
 
 def _git(*words: str) -> str:

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.comparison.rows import Comparison, Result, build_rows, read_values
-from pipeline.comparison.tables import to_csv, to_json, to_markdown
-from pipeline.experiments.finished import finished_experiments, recorded_metrics, recorded_params
+from pipeline.comparison.rows import Comparison, Result, build_rows, measures_by_round
+from pipeline.comparison.tables import to_csv, to_markdown
+from pipeline.experiments.finished import finished_experiments, recorded_params, recorded_summary
 from pipeline.experiments.settings import Setting
-from pipeline.files import write_json, write_text
+from pipeline.files import write_text
 
 CONTROLS = ("none", "none-it")
 """Runs that the others are held against, where a setting has them; the second goes on for as many rounds as those iterated."""
@@ -30,7 +30,7 @@ def compare_finished(name: str, setting: Setting) -> Comparison:
     controls = tuple(control for control in CONTROLS if control in setting.runs)
     data_sets = ", ".join(sorted({data_set for data_set, _ in results}))
     rows = build_rows((result for _, result in results), controls=controls)
-    return Comparison(name, setting.title, data_sets, controls, tuple(rows))
+    return Comparison(name=name, title=setting.title, data_set=data_sets, controls=controls, rows=tuple(rows))
 
 
 def write_table(comparison: Comparison, folder: Path) -> str:
@@ -38,7 +38,7 @@ def write_table(comparison: Comparison, folder: Path) -> str:
     text = to_markdown(comparison)
     write_text(folder / f"{comparison.name}.md", text)
     write_text(folder / f"{comparison.name}.csv", to_csv(comparison))
-    write_json(folder / f"{comparison.name}.json", to_json(comparison))
+    comparison.write(folder / f"{comparison.name}.json")
     return f"{comparison.title}\n\n{text}"
 
 
@@ -51,7 +51,5 @@ def _results(name: str, setting: Setting) -> Iterator[tuple[str, Result]]:
         for found in filter(None, map(pattern.fullmatch, sorted(experiments))):
             reference = experiments[found[0]]
             params = recorded_params(reference)
-            # Metrics of rounds that an experiment does not have may lie in its commit all the same: those of the baseline.
-            for key in ("0", *params["rounds"]):
-                values = read_values(recorded_metrics(reference, key))
+            for key, values in measures_by_round(recorded_summary(reference)).items():
                 yield params["data"]["name"], Result((run or name) + (found[1] or ""), key, params["seed"], values)

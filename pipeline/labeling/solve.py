@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipeline.divergence import describe_kl
+from pipeline.divergence import divergence
 from pipeline.labeling.cbst import solve_cbst
 from pipeline.labeling.class_thresholds import Problem, Thresholds
 from pipeline.labeling.da import solve_da
@@ -61,7 +61,7 @@ def solve_class_thresholds(method: str, problem: Problem, *, class_names: Sequen
         labeling_ratio=problem.labeling_ratio,
         coverage=int(realized.sum()) / pixels,
         alpha_max=float((problem.predicted[wanted] / (pixels * problem.class_priors[wanted])).min()),
-        kl=describe_kl(problem.class_priors, realized),
+        kl=divergence(problem.class_priors, realized),
     )
 
 

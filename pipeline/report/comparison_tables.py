@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.comparison.tables import read_comparison, to_cells
+from pipeline.comparison.rows import Comparison
+from pipeline.comparison.tables import to_cells
 from pipeline.report.tables import Cell, Row, Table
 
 _CAPTION = (
@@ -24,7 +25,7 @@ def comparison_tables(folder: Path, data_set: str) -> list[tuple[str, str, Table
     """
     tables = []
     for path in sorted(folder.glob("*.json")):
-        comparison = read_comparison(path)
+        comparison = Comparison.read(path)
         if comparison.data_set != data_set:
             continue
         head, lines = to_cells(comparison)

@@ -25,13 +25,13 @@ def class_distributions(experiment: Experiment) -> Picture | None:
     if not experiment.students:
         return None
     order = np.argsort(-experiment.labeled_shares, kind="stable")
-    panels = [_shares(experiment, one) for one in experiment.students]
+    panels = [_shares(experiment, student) for student in experiment.students]
     positive = [share for shares in panels for values in shares.values() for share in values if share > 0]
     floor = 10 ** math.floor(math.log10(min(positive) / 2))  # so that the smallest share still has a bar
     with style.context(STYLE):
         figure = Figure(figsize=(WIDTH, 1.1 + 1.9 * len(panels)), layout="constrained")
         all_axes = figure.subplots(len(panels), sharex=True, sharey=True, squeeze=False)[:, 0]
-        for axes, one, shares in zip(all_axes, experiment.students, panels, strict=True):
+        for axes, student, shares in zip(all_axes, experiment.students, panels, strict=True):
             axes.set_yscale("log")
             _shade_tail(axes, [experiment.tail[index] for index in order])
             width = 0.8 / len(shares)
@@ -44,7 +44,7 @@ def class_distributions(experiment: Experiment) -> Picture | None:
             axes.set_ylim(floor, 1)
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
             axes.grid(axis="y")
-            axes.set_title(one.label)
+            axes.set_title(student.label)
             axes.set_xlim(-0.6, len(order) - 0.4)
         all_axes[-1].set_xticks(
             range(len(order)), [experiment.catalog.class_names[index] for index in order], rotation=40, ha="right"
@@ -65,14 +65,14 @@ def training_curves(experiment: Experiment) -> Picture:
     with style.context(STYLE):
         figure = Figure(figsize=(WIDTH, 0.6 + 2.2 * lines), layout="constrained")
         all_axes = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
-        for axes, one in zip(all_axes, experiment.rounds, strict=False):
-            curve = one.curve
-            axes.plot(curve.steps, curve.loss_labeled, color=COLORS["labeled"], linewidth=1.3, label="labeled crops")
-            if any(curve.loss_unlabeled):
-                color = COLORS["pseudo-labeled"]
-                axes.plot(curve.steps, curve.loss_unlabeled, color=color, linewidth=1.3, label="pseudo-labeled crops")
+        for axes, round_ in zip(all_axes, experiment.rounds, strict=False):
+            steps, unlabeled = [row.step for row in round_.curve], [row.loss_unlabeled for row in round_.curve]
+            labeled = [row.loss_labeled for row in round_.curve]
+            axes.plot(steps, labeled, color=COLORS["labeled"], linewidth=1.3, label="labeled crops")
+            if any(unlabeled):
+                axes.plot(steps, unlabeled, color=COLORS["pseudo-labeled"], linewidth=1.3, label="pseudo-labeled crops")
             axes.grid(visible=True)
-            axes.set_title(one.label)
+            axes.set_title(round_.label)
             axes.set_xlabel("step")
         for axes in all_axes[len(experiment.rounds) :]:
             axes.set_visible(False)
@@ -95,14 +95,13 @@ def class_iou(experiment: Experiment) -> Picture:
         figure = Figure(figsize=(WIDTH, 1.2 + 0.27 * len(order)), layout="constrained")
         axes = figure.subplots()
         _shade_tail(axes, [experiment.tail[index] for index in order], horizontal=True)
-        values = np.array([[np.nan if value is None else value for value in one.scores.iou] for one in experiment.rounds])[
-            :, order
-        ]
+        scores = [[round_.metrics.iou[name] for name in names] for round_ in experiment.rounds]
+        values = np.array(scores, np.float64)
         present = ~np.isnan(values).all(axis=0)
         low, high = np.nanmin(values[:, present], axis=0), np.nanmax(values[:, present], axis=0)
         axes.hlines(at[present], low, high, color="#c3c9cf", linewidth=2, zorder=1)
-        for one, color, row in zip(experiment.rounds, round_colors(len(experiment.rounds)), values, strict=True):
-            axes.plot(row, at, "o", color=color, markersize=6.5, markeredgecolor="white", markeredgewidth=0.7, label=one.label)
+        for round_, color, row in zip(experiment.rounds, round_colors(len(experiment.rounds)), values, strict=True):
+            axes.plot(row, at, "o", color=color, markersize=6.5, markeredgecolor="white", markeredgewidth=0.7, label=round_.label)
         axes.set_yticks(at, names)
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.set_xlim(-0.015, 1)
@@ -114,11 +113,11 @@ def class_iou(experiment: Experiment) -> Picture:
         return picture(figure, alt, "The most frequent class first; a class without a dot neither occurs nor is predicted.")
 
 
-def _shares(experiment: Experiment, one: Round) -> dict[str, list[float]]:
-    chosen = one.selection
+def _shares(experiment: Experiment, student: Round) -> dict[str, list[float]]:
+    chosen = student.selection
     assert chosen is not None
     shares = {"labeled": experiment.labeled_shares.tolist()}
-    true = [entry.true or 0 for entry in one.statistics.classes] if one.statistics else []
+    true = [entry.true or 0 for entry in student.statistics.classes] if student.statistics else []
     for name, counts in (("predicted", chosen.predicted_counts), ("pseudo-labeled", chosen.realized_counts), ("true", true)):
         if total := sum(counts):
             shares[name] = [pixels / total for pixels in counts]

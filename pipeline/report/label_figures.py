@@ -10,7 +10,7 @@ from matplotlib.ticker import NullFormatter
 from pipeline.report.drawing import COLORS, STYLE, WIDTH, legend, picture, round_colors
 from pipeline.report.pictures import Picture
 from pipeline.report.record import Experiment
-from pipeline.statistics.round_statistics import NUM_BINS
+from pipeline.statistics.round_statistics import HISTOGRAM_BINS
 
 
 def confidence_histograms(experiment: Experiment) -> Picture | None:
@@ -31,9 +31,13 @@ def confidence_histograms(experiment: Experiment) -> Picture | None:
         for axes, entry in zip(all_axes, entries, strict=False):
             total = max(entry.predicted, 1)
             heights = np.array(entry.histogram) / total
-            axes.set_ylim(1e-5, 1)
             axes.set_yscale("log")
-            axes.bar((np.arange(NUM_BINS) + 0.5) / NUM_BINS, np.maximum(heights, 1e-9), 1 / NUM_BINS, color=COLORS["predicted"])
+            axes.bar(
+                (np.arange(HISTOGRAM_BINS) + 0.5) / HISTOGRAM_BINS,
+                np.maximum(heights, 1e-9),
+                1 / HISTOGRAM_BINS,
+                color=COLORS["predicted"],
+            )
             axes.set_ylim(1e-5, 1)
             axes.set_xlim(0, 1)
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
@@ -45,7 +49,7 @@ def confidence_histograms(experiment: Experiment) -> Picture | None:
         alt = "Histograms on a log scale: confidences of the pixels predicted as each class, a panel per class"
         caption = (
             f"{experiment.last.label}: confidences of the unlabeled pixels predicted as each class, the most frequent first, in"
-            f" {NUM_BINS} bins; the title says which share holds the largest value there is."
+            f" {HISTOGRAM_BINS} bins; the title says which share holds the largest value there is."
         )
         return picture(figure, alt, caption)
 
@@ -56,16 +60,16 @@ def accuracy_by_region(experiment: Experiment) -> Picture | None:
     Returns:
         None without a round whose unlabeled images have known labels.
     """
-    known = [one for one in experiment.students if one.statistics and one.statistics.regions]
+    known = [student for student in experiment.students if student.statistics and student.statistics.regions]
     if not known:
         return None
     with style.context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
         all_axes = figure.subplots(1, 3, sharex=True, sharey=True)
         titles = ("teacher: right", "pseudo-labeled", "pseudo labels: right")
-        for one, color in zip(known, round_colors(len(known) + 1)[1:], strict=True):
-            assert one.statistics is not None
-            regions = one.statistics.regions
+        for student, color in zip(known, round_colors(len(known) + 1)[1:], strict=True):
+            assert student.statistics is not None
+            regions = student.statistics.regions
             assert regions is not None
             middles = np.sqrt(np.array(regions.edges[:-1]) * np.array(regions.edges[1:]))
             pixels, labeled = np.array(regions.pixels), np.array(regions.pseudo_labeled)
@@ -74,7 +78,7 @@ def accuracy_by_region(experiment: Experiment) -> Picture | None:
             )  # fmt: skip
             for axes, (part, whole) in zip(all_axes, parts, strict=True):
                 shown = whole > 0
-                axes.plot(middles[shown], part[shown] / whole[shown], "o-", color=color, markersize=4, label=one.label)
+                axes.plot(middles[shown], part[shown] / whole[shown], "o-", color=color, markersize=4, label=student.label)
         for axes, title in zip(all_axes, titles, strict=True):
             axes.set_title(title)
             axes.set_xscale("log")
@@ -96,23 +100,23 @@ def reliability(experiment: Experiment) -> Picture | None:
     Returns:
         None without a round that was calibrated.
     """
-    calibrated = [one for one in experiment.students if one.calibrator and one.calibrator.before]
+    calibrated = [student for student in experiment.students if student.calibrator and student.calibrator.before]
     if not calibrated:
         return None
     with style.context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
         all_axes = figure.subplots(1, max(len(calibrated), 3), sharex=True, sharey=True, squeeze=False).ravel()
-        for axes, one in zip(all_axes, calibrated, strict=False):
-            assert one.calibrator is not None
+        for axes, student in zip(all_axes, calibrated, strict=False):
+            assert student.calibrator is not None
             axes.plot((0, 1), (0, 1), color="#c3c9cf", linewidth=1)
             for name, diagram, color in (
-                ("before", one.calibrator.before, COLORS["predicted"]),
-                ("after", one.calibrator.after, COLORS["pseudo-labeled"]),
+                ("before", student.calibrator.before, COLORS["predicted"]),
+                ("after", student.calibrator.after, COLORS["pseudo-labeled"]),
             ):
                 assert diagram is not None
                 points = [pair for pair in zip(diagram["confidence"], diagram["accuracy"], strict=True) if None not in pair]
                 axes.plot(*zip(*points, strict=True), "o-", color=color, markersize=4, label=name)
-            axes.set_title(f"{one.label}: {one.calibrator.calibrator.method.replace('_', ' ')}")
+            axes.set_title(f"{student.label}: {student.calibrator.calibrator.method.replace('_', ' ')}")
             axes.set_xlabel("confidence")
             axes.set_xlim(0, 1)
             axes.set_ylim(0, 1)

@@ -1,10 +1,11 @@
 """The page's tables of pseudo labels: ties of confidence and what they do, groups of classes."""
 
-from pipeline.divergence import describe_kl
-from pipeline.report.numerals import NONE, count, difference, nats, percent, points, tone
+from pipeline.report.numerals import NONE, count, nats, percent, points, tone
 from pipeline.report.record import Experiment
-from pipeline.report.rounds import read_divergence
 from pipeline.report.tables import Cell, Row, Table
+from pipeline.results.summary import difference
+from pipeline.selection import Selection
+from pipeline.statistics.round_statistics import RoundStatistics
 
 _GROUPS = ("frequent, large", "frequent, small", "rare, large", "rare, small")
 
@@ -15,7 +16,7 @@ def overlap_table(experiment: Experiment) -> Table | None:
     Returns:
         None without a round of self-training.
     """
-    students = [(one, one.statistics, one.selection) for one in experiment.students]
+    students = [(student.statistics, student.selection) for student in experiment.students]
     if not students:
         return None
     rows = []
@@ -26,24 +27,18 @@ def overlap_table(experiment: Experiment) -> Table | None:
     ):
         cells = [
             percent(sum(getattr(entry, field) for entry in statistics.classes) / statistics.num_pixels) if statistics else NONE
-            for _, statistics, _ in students
+            for statistics, _ in students
         ]
         rows.append(Row((Cell(name), *map(Cell, cells)), title=title))
-    aligned = [selection if selection and selection.method in {"da", "dars"} else None for _, _, selection in students]
-    if any(aligned):
-        chosen = [(NONE, NONE, NONE, NONE) if one is None else (
-            percent(sum(one.qualifying_counts) / one.num_pixels),
-            nats(read_divergence(describe_kl(one.class_priors, one.qualifying_counts))),
-            percent(sum(one.targets) / one.num_pixels),
-            nats(read_divergence(describe_kl(one.class_priors, one.targets))),
-        ) for one in aligned]  # fmt: skip
+    chosen = [_aligned(*student) for student in students]
+    if any(chosen):
         titles = ("labeled by thresholds alone (da)", "KL of that, nats", "wanted (dars)", "KL of that, nats ")
         for place, name in enumerate(titles):
-            rows.append(Row((Cell(name), *(Cell(texts[place]) for texts in chosen)), rule=not place))
+            rows.append(Row((Cell(name), *(Cell(texts[place] if texts else NONE) for texts in chosen)), rule=not place))
     caption = (
         "Percent of all unlabeled pixels, unless a row says otherwise; what is wanted is what is labeled, but for shortfalls."
     )
-    return Table(caption, ("", *(one.label for one, _, _ in students)), tuple(rows))
+    return Table(caption, ("", *(student.label for student in experiment.students)), tuple(rows))
 
 
 def group_table(experiment: Experiment) -> Table | None:
@@ -57,17 +52,28 @@ def group_table(experiment: Experiment) -> Table | None:
         return None
     rows = []
     for group in _GROUPS:
-        places = [place for place, entry in enumerate(statistics.classes) if entry.group == group]
+        members = [entry.name for entry in statistics.classes if entry.group == group]
         means: list[float | None] = []
-        for one in experiment.rounds:
-            values = [value for place in places if (value := one.scores.iou[place]) is not None]
+        for round_ in experiment.rounds:
+            values = [value for name in members if (value := round_.metrics.iou[name]) is not None]
             means.append(sum(values) / len(values) if values else None)
-        names = ", ".join(statistics.classes[place].name for place in places) or NONE
         text = points(difference(means[-1], means[0]))
-        cells = (Cell(group), Cell(count(len(places))), *(Cell(percent(mean)) for mean in means), Cell(text, tone=tone(text)))
-        rows.append(Row(cells, title=names))
+        cells = (Cell(group), Cell(count(len(members))), *(Cell(percent(mean)) for mean in means), Cell(text, tone=tone(text)))
+        rows.append(Row(cells, title=", ".join(members) or NONE))
     caption = (
         "Mean IoU in percent. Frequent: in more than half of the labeled images; large: where it appears, on average more than a"
         " tenth of a crop's area."
     )
-    return Table(caption, ("Group", "Classes", *(one.label for one in experiment.rounds), "Gain"), tuple(rows))
+    return Table(caption, ("Group", "Classes", *(round_.label for round_ in experiment.rounds), "Gain"), tuple(rows))
+
+
+def _aligned(statistics: RoundStatistics | None, selection: Selection | None) -> tuple[str, ...]:
+    """Spell what thresholds alone would label and what is wanted, with their divergences; nothing where nothing is aligned."""
+    if statistics is None or selection is None or selection.method not in {"da", "dars"}:
+        return ()
+    return (
+        percent(sum(selection.qualifying_counts) / selection.num_pixels),
+        nats(statistics.kl.qualifying),
+        percent(sum(selection.targets) / selection.num_pixels),
+        nats(statistics.kl.targets),
+    )

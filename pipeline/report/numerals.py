@@ -2,7 +2,7 @@
 
 import math
 
-from pipeline.report.rounds import Divergence
+from pipeline.divergence import Divergence
 
 NONE = "\N{EN DASH}"
 """Stands where a number is not defined."""
@@ -30,11 +30,6 @@ def tone(gain: str) -> str:
 def count(value: int) -> str:
     """Spell a number of pixels or images."""
     return f"{value:,}"
-
-
-def difference(after: float | None, before: float | None) -> float | None:
-    """Subtract, where both are defined."""
-    return None if after is None or before is None else after - before
 
 
 def nats(divergence: Divergence) -> str:

@@ -1,20 +1,22 @@
 """The page."""
 
-import json
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from ruamel.yaml import YAML
 
 from pipeline.report.comparison_tables import comparison_tables
 from pipeline.report.figures import class_distributions, class_iou, training_curves
 from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
 from pipeline.report.label_tables import group_table, overlap_table
-from pipeline.report.pictures import NO_LABEL_COLOR, pseudo_label_rows, validation_rows
+from pipeline.report.pictures import pseudo_label_rows, validation_rows
 from pipeline.report.record import Experiment
 from pipeline.report.summary import facts, summary, tiles
 from pipeline.report.tables import css_color, iou_table, rounds_table, selection_table
+from pipeline.samples.images import NO_LABEL_COLOR
 
 
 def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: Path, pictures: int) -> str:
@@ -45,7 +47,7 @@ def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: P
         summary=summary(experiment),
         rounds=rounds_table(experiment),
         iou=iou_table(experiment),
-        selections=[(one.label, selection_table(experiment, one)) for one in experiment.students],
+        selections=[(student.label, selection_table(experiment, student)) for student in experiment.students],
         distributions=class_distributions(experiment),
         curves=training_curves(experiment),
         class_iou=class_iou(experiment),
@@ -65,15 +67,10 @@ def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: P
     )
 
 
-def describe_setting(value: object) -> str:
-    """Spell a parameter, or a section of them one to a line, as `params.yaml` does."""
-    if not isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False)
-    lines = []
-    for name, inner in value.items():
-        text = describe_setting(inner)
-        if isinstance(inner, Mapping):
-            lines += [f"{name}:", *(f"  {line}" for line in text.splitlines())]
-        else:
-            lines.append(f"{name}: {text}")
-    return "\n".join(lines)
+def describe_setting(section: Mapping[str, object]) -> str:
+    """Spell a section of parameters in YAML, one to a line."""
+    yaml, text = YAML(typ="safe", pure=True), io.StringIO()
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel's types know None alone
+    yaml.dump(section, text)
+    return text.getvalue().rstrip()

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.report.record import Experiment
-from pipeline.samples.catalog import IGNORE_INDEX, Catalog
-from pipeline.samples.images import read_image, read_label_png, read_labels
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.images import palette, read_image, read_label_png, read_labels
 from pipeline.samples.sample_lists import Sample
 
-NO_LABEL_COLOR = (224, 224, 224)
-"""Of pixels without a label; as `write_label_png` paints them."""
 LONGEST_SIDE = 480
 """Pixels; larger pictures are reduced, or a page of Cityscapes would weigh a hundred megabytes."""
 LOSSLESS_SIDE = 256
@@ -49,7 +47,7 @@ def validation_rows(experiment: Experiment) -> list[PictureRow]:
     """Show the validation images of which every round kept a prediction: image, true labels, predictions."""
     rows = []
     for sample in experiment.val:
-        files = [(one.label, one.folder / "examples" / f"{sample.image_id}.png") for one in experiment.rounds]
+        files = [(round_.label, round_.folder / "examples" / f"{sample.image_id}.png") for round_ in experiment.rounds]
         if all(path.is_file() for _, path in files):
             pictures = [
                 _image(sample),
@@ -67,12 +65,12 @@ def pseudo_label_rows(experiment: Experiment, number: int) -> list[PictureRow]:
         experiment: as read; without a round that labels, there is nothing to show.
         number: rows at most, spread evenly over the list, because neighbors are often frames of one video.
     """
-    labeling = [one for one in experiment.students if one.selection and sum(one.selection.realized_counts)]
+    labeling = [student for student in experiment.students if student.selection and sum(student.selection.realized_counts)]
     if not labeling:
         return []
     rows = []
     for sample in _spread(experiment.unlabeled, number):
-        files = [(one.label, one.folder / "pseudo_labels" / f"{sample.image_id}.png") for one in labeling]
+        files = [(student.label, student.folder / "pseudo_labels" / f"{sample.image_id}.png") for student in labeling]
         known = experiment.truth.get(sample.image_id)
         truth = [_truth(known, experiment.catalog)] if known else []
         pictures = [_image(sample), *_labels(sample, files, experiment.catalog, "pseudo labels"), *truth]
@@ -117,10 +115,7 @@ def _labels(sample: Sample, files: Sequence[tuple[str, Path]], catalog: Catalog,
 
 def _painted(labels: NDArray[np.uint8], catalog: Catalog) -> str:
     picture = Image.fromarray(labels)
-    palette = np.zeros((256, 3), np.uint8)
-    palette[: catalog.num_classes] = catalog.colors
-    palette[IGNORE_INDEX] = NO_LABEL_COLOR
-    picture.putpalette(palette.tobytes())
+    picture.putpalette(palette(catalog.colors))
     size = _reduced(picture.size)
     content = io.BytesIO()
     (picture if size == picture.size else picture.resize(size, Image.Resampling.NEAREST)).save(

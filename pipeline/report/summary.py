@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report.numerals import NONE, count, difference, percent, points, tone
+from pipeline.report.numerals import NONE, count, percent, points, tone
 from pipeline.report.record import Experiment
 from pipeline.report.rounds import Round
+from pipeline.results.summary import difference
 
 METHODS = {
     "none": "no pseudo labels: every round goes on with the labeled images alone (the control)",
@@ -43,7 +44,7 @@ def facts(experiment: Experiment, settings: Mapping[str, Any]) -> list[Fact]:
         settings: the parameters to print; `method`, `st_confidence`, `equal_pixels` and `seed` among them.
     """
     images = ((experiment.num_labeled, "labeled"), (len(experiment.unlabeled), "unlabeled"), (len(experiment.val), "validation"))
-    protocols = dict.fromkeys(one.scores.protocol for one in experiment.rounds)
+    protocols = dict.fromkeys(round_.metrics.protocol for round_ in experiment.rounds)
     return [
         Fact("Data set", f"{experiment.catalog.name}, {experiment.catalog.num_classes} classes"),
         Fact("Images", ", ".join(f"{count(number)} {name}" for number, name in images)),
@@ -57,7 +58,7 @@ def facts(experiment: Experiment, settings: Mapping[str, Any]) -> list[Fact]:
 
 def tiles(experiment: Experiment) -> list[Tile]:
     """Pick the figures that a reader looks for first."""
-    first, last = experiment.first.scores, experiment.last.scores
+    first, last = experiment.first.metrics, experiment.last.metrics
     shown = []
     for name, after, before in (
         ("mIoU", last.mean_iou, first.mean_iou),
@@ -66,10 +67,10 @@ def tiles(experiment: Experiment) -> list[Tile]:
         gain = points(difference(after, before))
         note = "round 0" if not experiment.students else "" if gain == NONE else f"{gain} points since round 0"
         shown.append(Tile(name, NONE if after is None else f"{percent(after, 1)} %", note, tone(gain)))
-    if quality := experiment.last.pseudo_labels:
-        accuracy = "no true labels known" if quality.accuracy is None else f"{percent(quality.accuracy, 1)} % of them right"
-        note = accuracy if quality.coverage else "no pixel"
-        shown.append(Tile("pseudo-labeled", f"{percent(quality.coverage, 1)} %", note))
+    if found := experiment.last.statistics:
+        accuracy = "no true labels known" if found.accuracy is None else f"{percent(found.accuracy, 1)} % of them right"
+        note = accuracy if found.coverage else "no pixel"
+        shown.append(Tile("pseudo-labeled", f"{percent(found.coverage, 1)} %", note))
     return shown
 
 
@@ -79,15 +80,16 @@ def summary(experiment: Experiment) -> list[str]:
         return ["There is no round of self-training to compare round 0 with."]
     first, last = experiment.first, experiment.last
     sentences = [
-        f"From round 0 to round {last.key}, {_change('mIoU', last.scores.mean_iou, first.scores.mean_iou)}"
-        f" and {_change('tail mIoU', last.scores.tail_mean_iou, first.scores.tail_mean_iou)}."
+        f"From round 0 to round {last.key}, {_change('mIoU', last.metrics.mean_iou, first.metrics.mean_iou)}"
+        f" and {_change('tail mIoU', last.metrics.tail_mean_iou, first.metrics.tail_mean_iou)}."
     ]
-    gains = [gain for pair in zip(last.scores.iou, first.scores.iou, strict=True) if (gain := difference(*pair)) is not None]
+    pairs = zip(last.metrics.iou.values(), first.metrics.iou.values(), strict=True)
+    gains = [gain for pair in pairs if (gain := difference(*pair)) is not None]
     better, worse = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
     sentences.append(f"Of {len(gains)} classes, {better} gained and {worse} lost IoU.")
-    scored = [(one.scores.mean_iou, one) for one in experiment.rounds if one.scores.mean_iou is not None]
+    scored = [(value, round_) for round_ in experiment.rounds if (value := round_.metrics.mean_iou) is not None]
     best = max(scored, key=lambda pair: pair[0], default=(None, last))
-    if best[0] is not None and best[1].scores.mean_iou != last.scores.mean_iou:
+    if best[0] is not None and best[1].metrics.mean_iou != last.metrics.mean_iou:
         sentences.append(f"The best mIoU, {percent(best[0])} %, is that of round {best[1].key}.")
     return [*sentences, *_shortfall(last)]
 
@@ -97,7 +99,9 @@ def _ratios(experiment: Experiment, settings: Mapping[str, Any]) -> str:
         return "not used"
     if settings["method"] == "st" and settings["st_confidence"] is not None and not settings["equal_pixels"]:
         return f"not used: every confidence from {settings['st_confidence']:g} on is kept"
-    ratios = [f"{one.selection.labeling_ratio:g} in round {one.key}" for one in experiment.students if one.selection]
+    ratios = [
+        f"{student.selection.labeling_ratio:g} in round {student.key}" for student in experiment.students if student.selection
+    ]
     return ", ".join(ratios) or "no round of self-training"
 
 
@@ -111,12 +115,12 @@ def _change(name: str, after: float | None, before: float | None) -> str:
     return f"{name} {verb}{by} ({percent(before)} % to {percent(after)} %)"
 
 
-def _shortfall(one: Round) -> list[str]:
-    if one.selection is None or not (short := sum(one.selection.shortfalls)):
+def _shortfall(last: Round) -> list[str]:
+    if last.selection is None or not (short := sum(last.selection.shortfalls)):
         return []
-    classes = sum(pixels > 0 for pixels in one.selection.shortfalls)
-    share = percent(short / sum(one.selection.targets), 1)
+    classes = sum(pixels > 0 for pixels in last.selection.shortfalls)
+    share = percent(short / sum(last.selection.targets), 1)
     return [
-        f"Round {one.key} could not fill the targets of {classes} {'class' if classes == 1 else 'classes'}:"
+        f"Round {last.key} could not fill the targets of {classes} {'class' if classes == 1 else 'classes'}:"
         f" {count(short)} pixels are missing, {share} % of all targets."
     ]

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipeline.divergence import describe_kl
-from pipeline.report.numerals import NONE, count, difference, nats, percent, points, tone
+from pipeline.report.numerals import NONE, count, nats, percent, points, tone
 from pipeline.report.record import Experiment
-from pipeline.report.rounds import PseudoLabels, Round, read_divergence
+from pipeline.report.rounds import Round
+from pipeline.results.summary import difference
 from pipeline.selection import Selection
+from pipeline.statistics.round_statistics import RoundStatistics
 
 
 @dataclass(frozen=True)
@@ -56,58 +57,62 @@ def rounds_table(experiment: Experiment) -> Table:
 
     def score(name: str, title: str, value: Callable[[Round], float | None]) -> Row:
         gain = _gain(difference(value(last), value(first)))
-        return Row((Cell(name), *(Cell(percent(value(one)), tone="strong") for one in experiment.rounds), gain), title=title)
+        return Row(
+            (Cell(name), *(Cell(percent(value(round_)), tone="strong") for round_ in experiment.rounds), gain), title=title
+        )
 
     def selected(name: str, title: str, text: Callable[[Selection], str], *, rule: bool = False) -> Row:
-        texts = (NONE if one.selection is None else text(one.selection) for one in experiment.rounds)
+        texts = (NONE if round_.selection is None else text(round_.selection) for round_ in experiment.rounds)
         return Row((Cell(name), *map(Cell, texts), Cell("")), title=title, rule=rule)
 
-    def measured(name: str, title: str, text: Callable[[PseudoLabels], str]) -> Row:
-        texts = (NONE if one.pseudo_labels is None else text(one.pseudo_labels) for one in experiment.rounds)
+    def measured(name: str, title: str, text: Callable[[RoundStatistics], str]) -> Row:
+        texts = (NONE if round_.statistics is None else text(round_.statistics) for round_ in experiment.rounds)
         return Row((Cell(name), *map(Cell, texts), Cell("")), title=title)
 
     rows = [
-        score("mIoU", "mean over the classes that occur", lambda one: one.scores.mean_iou),
-        score("tail mIoU", "mean over the tail classes", lambda one: one.scores.tail_mean_iou),
-        score("pixel accuracy", "right over all pixels with a class", lambda one: one.scores.pixel_accuracy),
+        score("mIoU", "mean over the classes that occur", lambda round_: round_.metrics.mean_iou),
+        score("tail mIoU", "mean over the tail classes", lambda round_: round_.metrics.tail_mean_iou),
+        score("pixel accuracy", "right over all pixels with a class", lambda round_: round_.metrics.pixel_accuracy),
     ]
     if experiment.students:
         rows += [
             selected("alpha asked", "pixels to label over all unlabeled pixels", _asked, rule=True),
-            measured("coverage", "alpha realized: pixels labeled", lambda one: percent(one.coverage)),
-            selected("alpha max", "largest ratio that alignment serves without shortfall", lambda one: percent(one.alpha_max)),
+            measured("coverage", "alpha realized: pixels labeled", lambda found: percent(found.coverage)),
+            selected(
+                "alpha max", "largest ratio that alignment serves without shortfall", lambda chosen: percent(chosen.alpha_max)
+            ),
             selected("shortfall, pixels", "targets that too few predicted pixels can meet", _shortfall),
-            selected("KL of the predictions, nats", "from the labeled set's classes to all predicted pixels", _predicted_kl),
-            measured("KL of the pseudo labels, nats", "from the labeled set's classes to them", lambda one: nats(one.kl)),
-            measured("pseudo-label accuracy", "where true labels exist", lambda one: percent(one.accuracy)),
+            measured("KL of the predictions, nats", "from the class priors to them", lambda found: nats(found.kl.predicted)),
+            measured("KL of the pseudo labels, nats", "likewise", lambda found: nats(found.kl.pseudo_labeled)),
+            measured("pseudo-label accuracy", "where true labels exist", lambda found: percent(found.accuracy)),
         ]
     caption = "Percent, unless a row says otherwise; gain in percentage points from the first round to the last."
-    return Table(caption, ("", *(one.label for one in experiment.rounds), "Gain"), tuple(rows))
+    return Table(caption, ("", *(round_.label for round_ in experiment.rounds), "Gain"), tuple(rows))
 
 
 def iou_table(experiment: Experiment) -> Table:
     """Compare the rounds class by class."""
     rows = []
     for index, cell in enumerate(_class_cells(experiment)):
-        values = [one.scores.iou[index] for one in experiment.rounds]
+        values = [round_.metrics.iou[cell.text] for round_ in experiment.rounds]
         share = Cell(percent(float(experiment.labeled_shares[index])))
         rows.append(Row((cell, share, *(Cell(percent(value)) for value in values), _gain(difference(values[-1], values[0])))))
     for name, means in (
-        ("mean", [one.scores.mean_iou for one in experiment.rounds]),
-        ("mean of tail classes", [one.scores.tail_mean_iou for one in experiment.rounds]),
+        ("mean", [round_.metrics.mean_iou for round_ in experiment.rounds]),
+        ("mean of tail classes", [round_.metrics.tail_mean_iou for round_ in experiment.rounds]),
     ):
         cells = (Cell(name), Cell(""), *(Cell(percent(value), tone="strong") for value in means))
         rows.append(Row((*cells, _gain(difference(means[-1], means[0]))), rule=name == "mean"))
-    head = ("Class", "Labeled pixels", *(one.label for one in experiment.rounds), "Gain")
+    head = ("Class", "Labeled pixels", *(round_.label for round_ in experiment.rounds), "Gain")
     caption = "IoU on the validation images and share of the labeled pixels, in percent; gain in percentage points."
     return Table(caption, head, tuple(rows))
 
 
-def selection_table(experiment: Experiment, one: Round) -> Table:
+def selection_table(experiment: Experiment, student: Round) -> Table:
     """Show what a round k >= 1 selected, class by class."""
-    chosen, quality = one.selection, one.pseudo_labels
+    chosen, statistics = student.selection, student.statistics
     assert chosen is not None
-    assert quality is not None
+    assert statistics is not None
     rows = []
     for index, cell in enumerate(_class_cells(experiment)):
         threshold = chosen.class_thresholds[index]
@@ -123,18 +128,18 @@ def selection_table(experiment: Experiment, one: Round) -> Table:
                     Cell(count(chosen.targets[index])),
                     Cell(count(chosen.realized_counts[index])),
                     Cell(count(short), tone="warn" if short else ""),
-                    Cell(percent(quality.precision[index], 1)),
-                    Cell(percent(quality.recall[index], 1)),
+                    Cell(percent(statistics.classes[index].precision, 1)),
+                    Cell(percent(statistics.classes[index].recall, 1)),
                 )
             )
         )
-    rows.append(_totals(chosen, quality))
+    rows.append(_totals(chosen, statistics.accuracy))
     head = ("Class", "Predicted", "Threshold", "Qualify", "Rate", "Target", "Labeled", "Shortfall", "Precision", "Recall")
     caption = "Pixels of all unlabeled images; rate, precision and recall in percent, the last two where true labels exist."
     return Table(caption, head, tuple(rows))
 
 
-def _totals(chosen: Selection, quality: PseudoLabels) -> Row:
+def _totals(chosen: Selection, accuracy: float | None) -> Row:
     def total(counts: Iterable[int]) -> Cell:
         return Cell(count(sum(counts)), tone="strong")
 
@@ -143,7 +148,7 @@ def _totals(chosen: Selection, quality: PseudoLabels) -> Row:
     cells = (
         Cell("all"), total(chosen.predicted_counts), Cell(""), total(chosen.qualifying_counts), Cell(rate, tone="strong"),
         total(chosen.targets), total(chosen.realized_counts), total(chosen.shortfalls),
-        Cell(percent(quality.accuracy, 1), tone="strong"), Cell(""),
+        Cell(percent(accuracy, 1), tone="strong"), Cell(""),
     )  # fmt: skip
     return Row(cells, rule=True)
 
@@ -167,7 +172,3 @@ def _asked(chosen: Selection) -> str:
 
 def _shortfall(chosen: Selection) -> str:
     return count(sum(chosen.shortfalls))
-
-
-def _predicted_kl(chosen: Selection) -> str:
-    return nats(read_divergence(describe_kl(chosen.class_priors, chosen.predicted_counts)))

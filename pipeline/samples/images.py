@@ -1,6 +1,6 @@
 """Image files, label files and palette PNGs as arrays, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,10 @@ from PIL import Image
 from scipy.io import loadmat
 
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
+from pipeline.samples.sample_lists import Sample
+
+NO_LABEL_COLOR = (224, 224, 224)
+"""Of pixels without a label, in every picture."""
 
 _NOT_LISTED = 256
 """Marks values that a catalog does not list, in a table whose train ids end at 255."""
@@ -29,6 +33,11 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         ValueError: the file is missing, truncated, no image, or has more than 8 bits per channel.
     """
     return _decode(path, mode="RGB").astype(np.uint8, copy=False)
+
+
+def image_reader(samples: Sequence[Sample]) -> Callable[[int], NDArray[np.uint8]]:
+    """Return a function that reads the image of a sample by its place in the list, for whoever reads ahead."""
+    return lambda place: read_image(samples[place].image)
 
 
 def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -68,10 +77,10 @@ def write_label_png(path: Path, labels: NDArray[np.uint8], colors: Sequence[tupl
     Args:
         path: file to write; its folder exists.
         labels: (H, W) uint8, train ids and `IGNORE_INDEX`.
-        colors: (C,) RGB triples; every other index is black, 255 a light gray.
+        colors: (C,) RGB triples; see `palette` for every other index.
     """
     picture = Image.fromarray(labels, mode=None)
-    picture.putpalette(_palette(tuple(colors)))
+    picture.putpalette(palette(tuple(colors)))
     # Level 1 with filter "none" is what such maps compress best for the time; DVC and git do not compress again.
     picture.save(path, format="PNG", compress_level=1)
 
@@ -174,8 +183,9 @@ def _train_id_table(pairs: tuple[tuple[int, int], ...]) -> NDArray[np.uint16]:
 
 
 @cache
-def _palette(colors: tuple[tuple[int, int, int], ...]) -> bytes:
-    palette = np.zeros((256, 3), np.uint8)
-    palette[: len(colors)] = colors
-    palette[IGNORE_INDEX] = (224, 224, 224)
-    return palette.tobytes()
+def palette(colors: tuple[tuple[int, int, int], ...]) -> bytes:
+    """Return 256 RGB triples for Pillow: the (C,) colors of the classes, `NO_LABEL_COLOR` at `IGNORE_INDEX`, else black."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(colors)] = colors
+    table[IGNORE_INDEX] = NO_LABEL_COLOR
+    return table.tobytes()

@@ -1,14 +1,30 @@
 """Classes by how often and how large they appear (Sec. 4.4 of the paper, Fig. 5a)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.machine.parallel import map_ordered
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.class_frequencies import count_classes
+from pipeline.samples.images import read_labels
+from pipeline.samples.sample_lists import Sample
 
 FREQUENT = 0.5
 """A class is frequent if it appears in more than this share of the labeled images."""
 LARGE = 0.1
 """A class is large if, where it appears, it covers more than this share of a crop's area on average."""
+
+
+def count_label_files(samples: Sequence[Sample], catalog: Catalog, *, workers: int) -> Iterator[NDArray[np.int64]]:
+    """Yield (C,) int64, the pixels of each class, image by image."""
+
+    def count(sample: Sample) -> NDArray[np.int64]:
+        assert sample.labels is not None
+        return count_classes(read_labels(sample.labels, catalog, size=sample.size), catalog.num_classes)
+
+    yield from map_ordered(count, samples, workers=workers)
 
 
 def appearance(counts: Iterable[NDArray[np.int64]], num_classes: int, *, crop_area: int) -> tuple[list[float], list[float]]:
@@ -24,10 +40,10 @@ def appearance(counts: Iterable[NDArray[np.int64]], num_classes: int, *, crop_ar
         for a class that never appears.
     """
     images, appearances, pixels = 0, np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64)
-    for one in counts:
+    for image in counts:
         images += 1
-        appearances += one > 0
-        pixels += one
+        appearances += image > 0
+        pixels += image
     sizes = pixels / np.maximum(appearances, 1) / crop_area
     return (appearances / max(images, 1)).tolist(), sizes.tolist()
 

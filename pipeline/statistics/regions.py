@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from pipeline.samples.catalog import IGNORE_INDEX
+
 EDGES = tuple(10.0 ** (place / 2) for place in range(-10, 1))
 """Sizes as shares of the image's area, two to a decade; the first bin takes all that is smaller, the last holds 1."""
 
@@ -37,40 +39,36 @@ def no_regions() -> RegionCounts:
     return RegionCounts(zeros, zeros, zeros, zeros)
 
 
-def region_sizes(labels: NDArray[np.uint8], *, ignore_index: int) -> NDArray[np.int64]:
+def region_sizes(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return (H, W) int64: the pixels of the region around each pixel.
 
     A region is a largest set of pixels of one true class that hang together by their sides.
 
     Args:
-        labels: (H, W) uint8, train ids.
-        ignore_index: label of pixels without a class; their size is 0.
+        labels: (H, W) uint8, train ids and `IGNORE_INDEX`, whose pixels have the size 0.
     """
     sizes = np.zeros(labels.shape, np.int64)
     # find_objects takes label 0 for background.
     for label, box in enumerate(ndimage.find_objects(labels.astype(np.int32) + 1)):
-        if box is not None and label != ignore_index:
+        if box is not None and label != IGNORE_INDEX:
             inside = labels[box] == label
             regions, _ = ndimage.label(inside)
             sizes[box][inside] = np.bincount(regions.ravel())[regions[inside]]
     return sizes
 
 
-def measure_regions(
-    labels: NDArray[np.uint8], prediction: NDArray[np.uint8], pseudo_labels: NDArray[np.uint8], *, ignore_index: int
-) -> RegionCounts:
+def measure_regions(labels: NDArray[np.uint8], prediction: NDArray[np.uint8], pseudo_labels: NDArray[np.uint8]) -> RegionCounts:
     """Count one image.
 
     Args:
-        labels: (H, W) uint8, true train ids.
+        labels: (H, W) uint8, true train ids and `IGNORE_INDEX`, whose pixels count nowhere.
         prediction: (H, W) uint8, the teacher's.
-        pseudo_labels: (H, W) uint8.
-        ignore_index: label of pixels without a class.
+        pseudo_labels: (H, W) uint8, train ids and `IGNORE_INDEX`.
     """
-    valid = labels != ignore_index
-    shares = region_sizes(labels, ignore_index=ignore_index)[valid] / labels.size
+    valid = labels != IGNORE_INDEX
+    shares = region_sizes(labels)[valid] / labels.size
     bins = np.clip(np.searchsorted(EDGES, shares, side="right") - 1, 0, len(EDGES) - 2)
-    labeled = pseudo_labels[valid] != ignore_index
+    labeled = pseudo_labels[valid] != IGNORE_INDEX
 
     def count(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         return np.bincount(bins[mask], minlength=len(EDGES) - 1)

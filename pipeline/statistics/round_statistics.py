@@ -5,14 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.divergence import describe_kl
+from pipeline.divergence import Divergence, divergence
 from pipeline.schema import Artifact, Section
 from pipeline.selection import Selection
 from pipeline.statistics.classes import group_of
-from pipeline.statistics.regions import EDGES, RegionCounts
+from pipeline.statistics.pseudo_labels import PseudoLabelCounts
+from pipeline.statistics.regions import EDGES
 
-NUM_BINS = 50
-"""Of equal width, on [0, 1], in the histograms of confidences."""
+HISTOGRAM_BINS = 50
+"""Of equal width, on [0, 1]."""
 
 
 class ClassStatistics(Section):
@@ -38,22 +39,19 @@ class ClassStatistics(Section):
     true: int | None
     """Unlabeled pixels that are of the class; None where no true labels are known."""
     precision: float | None
-    """Right among the pseudo labels whose true class is known."""
+    """Right among the pixels pseudo-labeled as it whose true class is known; None: there are none."""
+    recall: float | None
+    """Pseudo-labeled as it among the unlabeled pixels that are of it; None: it does not occur."""
     histogram: tuple[int, ...]
     """(50,) pixels predicted as it, by confidence."""
     at_top: int
     """Pixels predicted as it at the largest confidence of the store, calibrated."""
     tied_float16: int
-    """Pixels of the uncalibrated teacher whose confidence is 1 in float16,"""
+    """Pixels of the uncalibrated teacher whose confidence is 1 in float16."""
     tied_float32: int
-    """1 in float32,"""
+    """Pixels of the uncalibrated teacher whose confidence is 1 in float32."""
     tied_log_odds: int
-    """of infinite log odds."""
-
-    @property
-    def coverage(self) -> float | None:
-        """Labeled over predicted pixels."""
-        return self.pseudo_labeled / self.predicted if self.predicted else None
+    """Pixels of the uncalibrated teacher whose log odds are infinite."""
 
 
 class RegionStatistics(Section):
@@ -68,11 +66,16 @@ class RegionStatistics(Section):
 
 
 class Divergences(Section):
-    """D_KL(class priors || ...) in nats; `inf` as text, None without a pixel; see `describe_kl`."""
+    """How far distributions of classes are from the class priors, D_KL(class priors || ...)."""
 
-    predicted: float | str | None
-    qualifying: float | str | None
-    pseudo_labeled: float | str | None
+    predicted: Divergence
+    """Of the teacher's predictions."""
+    qualifying: Divergence
+    """Of what thresholds alone would label."""
+    targets: Divergence
+    """Of what was to be labeled."""
+    pseudo_labeled: Divergence
+    """Of what was labeled."""
 
 
 class RoundStatistics(Artifact):
@@ -86,8 +89,13 @@ class RoundStatistics(Artifact):
     """Of the confidences."""
     num_pixels: int
     """Of all unlabeled images."""
-    realized_ratio: float
+    coverage: float
+    """Pseudo-labeled over all pixels."""
+    accuracy: float | None
+    """Right over all pseudo-labeled pixels that have a true class; None without any."""
     kl: Divergences
+    kl_true: Divergence
+    """D_KL(true labels || pseudo labels) over the pixels whose true class is known (Table 15 of the paper)."""
     classes: tuple[ClassStatistics, ...]
     regions: RegionStatistics | None
     """None where no true labels are known."""
@@ -103,14 +111,15 @@ def confidence_histograms(counts: NDArray[np.int64], values: NDArray[np.floating
     Returns:
         (C, 50) int64; bins are closed below, the last on both sides.
     """
-    places = np.clip((values.astype(np.float64) * NUM_BINS).astype(np.int64), 0, NUM_BINS - 1)
-    histograms = np.zeros((len(counts), NUM_BINS), np.int64)
+    places = np.clip((values.astype(np.float64) * HISTOGRAM_BINS).astype(np.int64), 0, HISTOGRAM_BINS - 1)
+    histograms = np.zeros((len(counts), HISTOGRAM_BINS), np.int64)
     np.add.at(histograms.T, places, counts.T)
     return histograms
 
 
 def describe_round(
     selection: Selection,
+    pseudo_labels: PseudoLabelCounts,
     *,
     dtype: str,
     counts: NDArray[np.int64],
@@ -119,26 +128,24 @@ def describe_round(
     labeled_shares: NDArray[np.float64],
     frequencies: Sequence[float],
     sizes: Sequence[float],
-    confusion: NDArray[np.int64],
-    regions: RegionCounts,
 ) -> RoundStatistics:
     """Put the statistics of a round together.
 
     Args:
         selection: of the round.
+        pseudo_labels: of all unlabeled images.
         dtype: of the confidences.
         counts: (C, B) int64, unlabeled pixels predicted as each class at each confidence.
         values: (B,) the confidences.
         ties: (C, 3) int64, uncalibrated pixels at the largest confidence in float16, float32 and log odds.
         labeled_shares: (C,) of the labeled pixels.
-        frequencies: (C,) and
-        sizes: (C,) of the classes in labeled images.
-        confusion: (C, C + 1) int64 over images whose true labels are known, rows true, columns pseudo-labeled, last none.
-        regions: pixels by size of region over the same images.
+        frequencies: (C,) shares of the labeled images in which each class appears.
+        sizes: (C,) mean pixels of each class where it appears, over the area of a crop.
     """
-    known = int(confusion.sum()) > 0
-    histograms = confidence_histograms(counts, values)
-    right, labeled = np.diagonal(confusion[:, :-1]), confusion[:, :-1].sum(axis=0)
+    confusion, labeled, priors = pseudo_labels.confusion, pseudo_labels.labeled, selection.class_priors
+    # Of the pixels whose true class is known: those pseudo-labeled as each class, of each class, and both.
+    judged, true, right = confusion[:, :-1].sum(axis=0), confusion.sum(axis=1), np.diagonal(confusion)
+    known, histograms = bool(confusion.any()), confidence_histograms(counts, values)
     classes = tuple(
         ClassStatistics(
             name=name,
@@ -148,10 +155,11 @@ def describe_round(
             group=group_of(frequencies[label], sizes[label]),
             predicted=selection.predicted_counts[label],
             qualifying=selection.qualifying_counts[label],
-            pseudo_labeled=selection.realized_counts[label],
+            pseudo_labeled=int(labeled[label]),
             target=selection.targets[label],
-            true=int(confusion[label].sum()) if known else None,
-            precision=float(right[label] / labeled[label]) if labeled[label] else None,
+            true=int(true[label]) if known else None,
+            precision=_ratio(right[label], judged[label]),
+            recall=_ratio(right[label], true[label]),
             histogram=tuple(histograms[label].tolist()),
             at_top=int(counts[label, -1]),
             tied_float16=int(ties[label, 0]),
@@ -160,17 +168,24 @@ def describe_round(
         )
         for label, name in enumerate(selection.class_names)
     )
-    priors = np.array(selection.class_priors)
-    kinds = {"predicted": selection.predicted_counts, "qualifying": selection.qualifying_counts}
-    kinds["pseudo_labeled"] = selection.realized_counts
+    regions = {kind: tuple(part.tolist()) for kind, part in vars(pseudo_labels.regions).items()}
     return RoundStatistics(
         method=selection.method,
         dtype=dtype,
         num_pixels=selection.num_pixels,
-        realized_ratio=selection.coverage,
-        kl=Divergences.model_validate({kind: describe_kl(priors, part)["value"] for kind, part in kinds.items()}),
+        coverage=int(labeled.sum()) / selection.num_pixels,
+        accuracy=_ratio(right.sum(), judged.sum()),
+        kl=Divergences(
+            predicted=divergence(priors, selection.predicted_counts),
+            qualifying=divergence(priors, selection.qualifying_counts),
+            targets=divergence(priors, selection.targets),
+            pseudo_labeled=divergence(priors, labeled),
+        ),
+        kl_true=divergence(true, judged),
         classes=classes,
-        regions=RegionStatistics(edges=EDGES, **{kind: tuple(part.tolist()) for kind, part in vars(regions).items()})
-        if known
-        else None,
+        regions=RegionStatistics(edges=EDGES, **regions) if known else None,
     )
+
+
+def _ratio(part: np.int64, whole: np.int64) -> float | None:
+    return int(part) / int(whole) if whole else None

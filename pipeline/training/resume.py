@@ -12,9 +12,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import SGD
 
+from pipeline.curve import CurveRow
 from pipeline.files import atomic_path
 from pipeline.schema import Section
-from pipeline.training.curve import CurveRow
 
 _MOMENTUM = "momentum_buffer"
 

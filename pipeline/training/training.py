@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pipeline.curve import CurveRow, append_row, write_curve
 from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.checkpoints import write_model
 from pipeline.models.network import SegmentationNetwork
@@ -15,7 +16,6 @@ from pipeline.params import ModelParams, RuntimeParams
 from pipeline.runtime import seed_torch
 from pipeline.samples.catalog import Catalog
 from pipeline.training.batches import Batch, Crops, load_batches
-from pipeline.training.curve import CurveRow, append_row, write_curve
 from pipeline.training.data_parallel import wrap_data_parallel
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.resume import read_resume_point, write_resume_point

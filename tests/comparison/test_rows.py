@@ -2,13 +2,15 @@ import csv
 import json
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
-from pipeline.comparison.rows import MEASURES, Comparison, Result, build_rows, read_values
-from pipeline.comparison.tables import read_comparison, to_csv, to_json, to_markdown
+from pipeline.comparison.rows import MEASURES, Comparison, Result, build_rows, measures_by_round
+from pipeline.comparison.tables import to_csv, to_markdown
+from pipeline.results.summary import FinalSummary, RoundSummary, Summary
+from tests.workspace import ROOT
 
 
 def result(run: str, key: str, seed: int, mean_iou: float | None, kl: float | None = 0.1) -> Result:
@@ -29,14 +31,24 @@ RESULTS = [
 ]
 
 
-def test_measures_are_read_from_where_evaluate_writes_them() -> None:
-    labels = {"coverage": 0.2, "kl": {"value": "inf", "smoothed": 2.5}, "accuracy": None}
-    tree = {"mean_iou": 0.4, "tail_mean_iou": None, "pseudo_labels": labels}
-    assert read_values(tree) == {
-        "mean_iou": 0.4, "tail_mean_iou": None, "realized_ratio": 0.2, "kl": math.inf, "smoothed_kl": 2.5,
-        "pseudo_label_accuracy": None,
-    }  # fmt: skip
-    assert read_values({"mean_iou": 0.4})["kl"] is None
+def test_the_measures_of_a_table_are_those_of_the_summary() -> None:
+    first = RoundSummary(mean_iou=0.4, tail_mean_iou=None)
+    labels = {"coverage": 0.2, "kl": math.inf, "smoothed_kl": 2.5, "pseudo_label_accuracy": None}
+    second = RoundSummary(mean_iou=0.5, tail_mean_iou=0.1, gain=0.1, tail_gain=None, **labels)
+    final = FinalSummary(round=1, mean_iou=0.5, tail_mean_iou=0.1, gain=0.1, tail_gain=None)
+    found = measures_by_round(Summary(final=final, rounds={"0": first, "1": second}))
+    assert found == {
+        "0": {**dict.fromkeys(MEASURES), "mean_iou": 0.4},
+        "1": {"mean_iou": 0.5, "tail_mean_iou": 0.1, **labels},
+    }
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "data/tables").glob("*.json")), ids=lambda path: path.stem)
+def test_the_tables_of_the_repository_read_back_and_all_their_files_say_the_same(path: Path) -> None:
+    table = Comparison.read(path)
+    assert path.read_text() == table.model_dump_json(indent=2) + "\n"
+    assert path.with_suffix(".csv").read_text() == to_csv(table)
+    assert path.with_suffix(".md").read_text() == to_markdown(table)
 
 
 def test_a_row_has_mean_and_sample_standard_deviation_over_seeds() -> None:
@@ -78,13 +90,14 @@ def test_rows_keep_the_order_of_the_runs() -> None:
 
 
 def comparison(results: Iterable[Result], controls: tuple[str, ...] = ("none",)) -> Comparison:
-    return Comparison("t", "T", "streets", controls, tuple(build_rows(results, controls=controls)))
+    rows = tuple(build_rows(results, controls=controls))
+    return Comparison(name="t", title="T", data_set="streets", controls=controls, rows=rows)
 
 
 def test_the_three_formats_say_the_same() -> None:
     given = comparison(RESULTS)
     table = list(csv.DictReader(to_csv(given).splitlines()))
-    rows = json.loads(json.dumps(to_json(given), allow_nan=False))["rows"]
+    rows = json.loads(given.model_dump_json())["rows"]
     text = to_markdown(given).splitlines()[2:]
     assert len(table) == len(rows) == 6
     for row, cells in zip(rows, table, strict=True):
@@ -133,23 +146,26 @@ def test_runs_with_the_same_teacher_share_its_row() -> None:
 @pytest.mark.parametrize("controls", [("none",), ()])
 def test_a_table_reads_back_as_it_was(tmp_path: Path, controls: tuple[str, ...]) -> None:
     given = comparison(RESULTS, controls)
-    (tmp_path / "t.json").write_text(json.dumps(to_json(given), allow_nan=False))
-    assert read_comparison(tmp_path / "t.json") == given
+    given.write(tmp_path / "t.json")
+    assert Comparison.read(tmp_path / "t.json") == given
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": [{}]}', '{"rows": 1}'])
 def test_what_is_no_table_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "t.json").write_text(text)
-    with pytest.raises(ValueError, match=r"t\.json - expected a table"):
-        read_comparison(tmp_path / "t.json")
+    with pytest.raises(ValueError, match=r"t\.json - .* - delete it and run the stage `python -m stages\.table`"):
+        Comparison.read(tmp_path / "t.json")
 
 
-def test_a_table_whose_values_are_missing_is_named(tmp_path: Path) -> None:
-    tree = json.loads(json.dumps(to_json(comparison(RESULTS, ()))))
-    tree["rows"][0]["spreads"] = None
+@pytest.mark.parametrize(
+    "change", [lambda spreads: spreads.pop("kl"), lambda spreads: spreads.update(realized_ratio=spreads.pop("coverage"))]
+)
+def test_a_table_whose_measures_are_others_is_named(tmp_path: Path, change: Callable[[dict[str, object]], object]) -> None:
+    tree = json.loads(comparison(RESULTS, ()).model_dump_json())
+    change(tree["rows"][0]["spreads"])
     (tmp_path / "t.json").write_text(json.dumps(tree))
-    with pytest.raises(ValueError, match=r"t\.json - expected a table"):
-        read_comparison(tmp_path / "t.json")
+    with pytest.raises(ValueError, match=r"t\.json - .* - delete it and run the stage `python -m stages\.table`"):
+        Comparison.read(tmp_path / "t.json")
 
 
 def test_one_seed_prints_without_a_deviation() -> None:

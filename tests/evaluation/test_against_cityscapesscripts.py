@@ -8,8 +8,10 @@ from cityscapesscripts.helpers.labels import labels as official_labels
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.evaluation.confusion import confusion_matrix, sum_confusions
-from pipeline.evaluation.segmentation import iou, mean_iou, segmentation_metrics
+from pipeline.evaluation.confusion import confusion_matrix
+from pipeline.evaluation.metrics import segmentation_metrics
+from pipeline.evaluation.segmentation import iou, mean_iou
+from pipeline.samples.class_frequencies import sum_counts
 
 CLASSES = {label.trainId: label for label in official_labels if 0 <= label.trainId < 19}
 IGNORED_IDS = tuple(label.id for label in official_labels if label.id >= 0 and label.trainId in {-1, 255})
@@ -70,7 +72,7 @@ def test_mean_iou_is_that_of_the_official_evaluator(tmp_path: Path, seed: int, m
     truths, predictions, rng = random_case(seed)
     ids = [[to_ids(image, rng) for image in images] for images in (truths, predictions)]
     result = official_result(tmp_path, ids[0], ids[1], monkeypatch)
-    confusion = sum_confusions((confusion_matrix(t, p, 19) for t, p in zip(truths, predictions, strict=True)), 19)
+    confusion = sum_counts((confusion_matrix(t, p, 19) for t, p in zip(truths, predictions, strict=True)), (19, 20))
     class_iou = iou(confusion)
     assert mean_iou(class_iou) == pytest.approx(result["averageScoreClasses"], abs=1e-9)
     ours = {label.name: class_iou[train_id] for train_id, label in CLASSES.items()}
@@ -87,5 +89,5 @@ def test_a_perfect_prediction_scores_one_in_both(tmp_path: Path, monkeypatch: py
     ids = to_ids(truth, rng)
     assert official_result(tmp_path, [ids], [ids], monkeypatch)["averageScoreClasses"] == 1.0
     names = [CLASSES[index].name for index in range(19)]
-    metrics = segmentation_metrics(confusion_matrix(truth, truth, 19), names, np.ones(19, bool))
-    assert metrics["mean_iou"] == metrics["tail_mean_iou"] == metrics["pixel_accuracy"] == 1.0
+    metrics = segmentation_metrics(confusion_matrix(truth, truth, 19), names, np.ones(19, bool), protocol="")
+    assert metrics.mean_iou == metrics.tail_mean_iou == metrics.pixel_accuracy == 1.0

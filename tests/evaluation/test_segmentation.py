@@ -7,16 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.evaluation.confusion import confusion_matrix, measure_samples, sum_confusions
-from pipeline.evaluation.segmentation import iou, mean_iou, segmentation_metrics, tail_classes
+from pipeline.evaluation.confusion import confusion_matrix, measure_samples
+from pipeline.evaluation.examples import keep_examples
+from pipeline.evaluation.metrics import Metrics, segmentation_metrics
+from pipeline.evaluation.segmentation import iou, mean_iou, tail_classes
 from pipeline.inference.protocol import describe_protocol
 from pipeline.params import EvaluationParams, InferenceParams
 from pipeline.samples.catalog import Catalog
+from pipeline.samples.class_frequencies import sum_counts
+from pipeline.samples.images import read_label_png
 from pipeline.samples.sample_lists import Sample
 from tests import reference
 
 NAMES = ("road", "sky", "car", "bicycle")
-PIXELS = st.lists(st.tuples(st.sampled_from((0, 1, 2, 3, 4, 255)), st.sampled_from((0, 1, 2, 3, 4, 254, 255))), max_size=60)
+PIXELS = st.lists(st.tuples(st.sampled_from((0, 1, 2, 3, 255)), st.sampled_from((0, 1, 2, 3, 255))), max_size=60)
 
 
 def arrays(pixels: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -50,22 +54,30 @@ def test_iou_and_its_mean_are_those_of_the_definition(pixels: list[tuple[int, in
 @given(st.lists(PIXELS, max_size=4))
 def test_confusions_add_up_over_images(images: list[list[tuple[int, int]]]) -> None:
     together = confusion_matrix(*arrays([pixel for image in images for pixel in image]), 4)
-    apart = sum_confusions((confusion_matrix(*arrays(image), 4) for image in images), 4)
+    apart = sum_counts((confusion_matrix(*arrays(image), 4) for image in images), (4, 5))
     np.testing.assert_array_equal(apart, together)
 
 
 @given(PIXELS)
 def test_metrics_are_plain_values_and_none_where_undefined(pixels: list[tuple[int, int]]) -> None:
-    metrics = segmentation_metrics(confusion_matrix(*arrays(pixels), 4), NAMES, np.array([False, False, False, True]))
+    confusion = confusion_matrix(*arrays(pixels), 4)
+    metrics = segmentation_metrics(confusion, NAMES, np.array([False, False, False, True]), protocol="as always")
     valid = [(true, predicted) for true, predicted in pixels if true < 4]
     right = sum(1 for true, predicted in valid if true == predicted)
-    assert metrics["pixel_accuracy"] == (right / len(valid) if valid else None)
-    scores = metrics["iou"]
-    assert isinstance(scores, dict)
-    assert list(scores) == list(NAMES)
-    assert all(value is None or type(value) is float for value in scores.values())
-    assert metrics["tail_mean_iou"] == scores["bicycle"]
-    assert (metrics["mean_iou"] is None) == (not valid)
+    assert metrics.pixel_accuracy == (right / len(valid) if valid else None)
+    assert list(metrics.iou) == list(NAMES)
+    assert all(value is None or type(value) is float for value in metrics.iou.values())
+    assert metrics.tail_classes == ("bicycle",)
+    assert metrics.tail_mean_iou == metrics.iou["bicycle"]
+    assert (metrics.mean_iou is None) == (not valid)
+    assert Metrics.model_validate_json(metrics.model_dump_json()) == metrics
+
+
+@given(PIXELS)
+def test_everything_can_be_measured_again_from_the_confusion_matrix_of_the_file(pixels: list[tuple[int, int]]) -> None:
+    tail = np.array([True, False, False, True])
+    metrics = segmentation_metrics(confusion_matrix(*arrays(pixels), 4), NAMES, tail, protocol="as always")
+    assert segmentation_metrics(np.array(metrics.confusion), NAMES, tail, protocol="as always") == metrics
 
 
 def test_counts_beyond_32_bits_keep_every_pixel() -> None:
@@ -98,6 +110,15 @@ def test_samples_are_measured_against_their_label_files(tmp_path: Path) -> None:
     sample = Sample("a", height=2, width=2, image=tmp_path / "none.png", image_sha256="", labels=tmp_path / "a.png")
     found = list(measure_samples([sample], catalog, [np.array([[0, 0], [1, 255]], np.uint8)]))
     assert [confusion.tolist() for confusion in found] == [[[1, 0, 0], [1, 0, 1]]]
+
+
+def test_the_first_predictions_are_kept_as_pictures_and_all_are_passed_on(tmp_path: Path) -> None:
+    catalog = Catalog(name="two", class_names=NAMES[:2], colors=((1, 2, 3), (4, 5, 6)), train_ids={})
+    samples = [Sample(name, height=1, width=2, image=tmp_path, image_sha256="") for name in ("a", "b", "c")]
+    predictions = [np.array([[0, label]], np.uint8) for label in (0, 1, 1)]
+    assert list(keep_examples(tmp_path, samples, predictions, catalog, number=2)) == predictions
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+    assert read_label_png(tmp_path / "b.png", num_classes=2, size=(1, 2)).tolist() == [[0, 1]]
 
 
 def inference_params(**changes: object) -> InferenceParams:

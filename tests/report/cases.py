@@ -11,9 +11,9 @@ from PIL import Image
 from pipeline.calibration.calibrator import CalibratorFile
 from pipeline.calibration.none import NoCalibration
 from pipeline.calibration.temperature import Temperature
-from pipeline.evaluation.pseudo_label_quality import pseudo_label_metrics
-from pipeline.evaluation.segmentation import segmentation_metrics, tail_classes
-from pipeline.files import write_json
+from pipeline.curve import CurveRow, write_curve
+from pipeline.evaluation.metrics import segmentation_metrics
+from pipeline.evaluation.segmentation import tail_classes
 from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.solve import solve_class_thresholds
 from pipeline.params import EvaluationParams, Params, read_params
@@ -23,9 +23,9 @@ from pipeline.samples.class_frequencies import shares_of
 from pipeline.samples.images import write_label_png
 from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, unlabeled_view, write_samples
+from pipeline.statistics.pseudo_labels import PseudoLabelCounts
 from pipeline.statistics.regions import measure_regions
 from pipeline.statistics.round_statistics import describe_round
-from pipeline.training.curve import CurveRow, write_curve
 from tests.workspace import ROOT
 
 NAMES = ("road", "sky", "pole", "a <b> & $c$")
@@ -89,7 +89,8 @@ def write_case(folder: Path, case: Case) -> tuple[Path, Path]:
         confusion = rng.integers(1, 50, (count, count + 1)) + np.eye(count, count + 1, dtype=np.int64) * 10 * int(key)
         confusion[list(case.absent)] = 0
         confusion[:, list(case.absent)] = 0
-        report = {**segmentation_metrics(confusion, case.class_names, tail), "tail_classes": "", "protocol": "as always"}
+        metrics = segmentation_metrics(confusion, case.class_names, tail, protocol="as always")
+        metrics.write(round_folder / "metrics.json")
         write_curve(
             round_folder / "curve.tsv",
             [CurveRow(step, 1 / step, 2 / step if key != "0" else 0.0, 0.1) for step in range(1, case.curve_rows + 1)],
@@ -97,10 +98,9 @@ def write_case(folder: Path, case: Case) -> tuple[Path, Path]:
         for sample in lists["val"][: case.examples]:
             _labels(round_folder / "examples" / f"{sample.image_id}.png", sample.size, catalog, rng)
         if key != "0":
-            report["pseudo_labels"] = _self_train(round_folder, case, counts, rng)
+            _self_train(round_folder, case, counts, rng)
             for sample in lists["unlabeled"]:
                 _labels(round_folder / "pseudo_labels" / f"{sample.image_id}.png", sample.size, catalog, rng)
-        write_json(round_folder / "metrics.json", report)
     return prepared, rounds
 
 
@@ -109,7 +109,7 @@ def read_case(folder: Path, case: Case) -> Experiment:
     return read_experiment(*write_case(folder, case), case.keys, evaluation())
 
 
-def _self_train(folder: Path, case: Case, counts: np.ndarray, rng: np.random.Generator) -> dict[str, object]:
+def _self_train(folder: Path, case: Case, counts: np.ndarray, rng: np.random.Generator) -> None:
     confidences = rng.integers(1, 100, (len(counts), BINS))
     confidences[list(case.unpredicted)] = 0
     priors = shares_of(counts)
@@ -130,21 +130,24 @@ def _self_train(folder: Path, case: Case, counts: np.ndarray, rng: np.random.Gen
     if case.method == "none":
         known[:, :-1] = 0
     labels = rng.integers(0, 4, (20, 20)).astype(np.uint8)
+    regions = measure_regions(labels, np.roll(labels, 1), np.where(labels > 1, labels, 255).astype(np.uint8))
     statistics = describe_round(
-        selection, dtype="float16", counts=confidences, values=problem.values,
+        selection,
+        PseudoLabelCounts(np.array(selection.realized_counts), known, regions),
+        dtype="float16",
+        counts=confidences,
+        values=problem.values,
         ties=np.stack([confidences[:, -1], confidences[:, -1] // 2, np.zeros(len(counts), np.int64)], axis=1),
-        labeled_shares=priors, frequencies=[(index + 1) / len(counts) for index in range(len(counts))],
-        sizes=[0.3 / (index + 1) for index in range(len(counts))], confusion=known,
-        regions=measure_regions(labels, np.roll(labels, 1), np.where(labels > 1, labels, 255).astype(np.uint8), ignore_index=255),
-    )  # fmt: skip
+        labeled_shares=priors,
+        frequencies=[(index + 1) / len(counts) for index in range(len(counts))],
+        sizes=[0.3 / (index + 1) for index in range(len(counts))],
+    )
     statistics.write(folder / "statistics.json")
     diagram = {"accuracy": (None, 0.4, 0.8), "confidence": (None, 0.5, 0.9), "share": (0.0, 0.3, 0.7)}
     calibrated: dict[str, Any] = {"calibrator": NoCalibration()}
     if case.calibrated:
         calibrated = {"calibrator": Temperature(temperature=1.27), "before": diagram, "after": diagram}
     CalibratorFile(class_names=tuple(case.class_names), **calibrated).write(folder / "calibrator.json")
-    realized = np.array(selection.realized_counts)
-    return dict(pseudo_label_metrics(realized, known, priors, case.class_names, pixels=selection.num_pixels))
 
 
 def _sample(folder: Path, image_id: str, size: tuple[int, int], catalog: Catalog, rng: np.random.Generator) -> Sample:

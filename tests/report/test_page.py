@@ -1,5 +1,4 @@
 import html
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -7,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.comparison.rows import MEASURES, Comparison, Result, build_rows
-from pipeline.comparison.tables import to_json
 from pipeline.report.page import build_page, describe_setting
+from pipeline.schema import read_yaml_text
 from tests.report.cases import Case, read_case
 
 CASES = {
@@ -100,9 +99,10 @@ def test_the_control_is_called_a_control_and_others_name_it(tmp_path: Path) -> N
 
 
 def test_a_section_of_settings_reads_like_params_yaml() -> None:
-    section = {"steps": None, "flip": True, "scales": [1.0], "streets": {"seed": 0}, "name": "x"}
-    assert describe_setting(section) == 'steps: null\nflip: true\nscales: [1.0]\nstreets:\n  seed: 0\nname: "x"'
-    assert describe_setting(0.4) == "0.4"
+    section = {"steps": None, "flip": True, "scales": [1.0], "streets": {"seed": 0}, "name": "x", "decay": 1e-4}
+    lines = ["steps: null", "flip: true", "scales:", "- 1.0", "streets:", "  seed: 0", "name: x", "decay: 0.0001"]
+    assert describe_setting(section).splitlines() == lines
+    assert read_yaml_text(describe_setting(section), where="here") == section
 
 
 def test_comparisons_on_the_same_data_set_are_shown_and_others_are_not(tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_comparisons_on_the_same_data_set_are_shown_and_others_are_not(tmp_path:
     rows = tuple(build_rows(results, controls=["none"]))
     (tmp_path / "tables").mkdir()
     for name, data_set in (("table4", "toy"), ("table5", "camvid")):
-        table = Comparison(name, f"All of {name}", data_set, ("none",), rows)
-        (tmp_path / f"tables/{name}.json").write_text(json.dumps(to_json(table)))
+        table = Comparison(name=name, title=f"All of {name}", data_set=data_set, controls=("none",), rows=rows)
+        table.write(tmp_path / f"tables/{name}.json")
     text = build(tmp_path, Case())
     assert "All of table4" in text
     assert "All of table5" not in text

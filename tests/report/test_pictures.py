@@ -10,8 +10,8 @@ from PIL import Image
 from pipeline.report.figures import class_distributions, class_iou, training_curves
 from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
 from pipeline.report.label_tables import group_table, overlap_table
-from pipeline.report.pictures import LONGEST_SIDE, NO_LABEL_COLOR, Picture, pseudo_label_rows, validation_rows
-from pipeline.samples.images import read_label_png
+from pipeline.report.pictures import LONGEST_SIDE, Picture, pseudo_label_rows, validation_rows
+from pipeline.samples.images import NO_LABEL_COLOR, read_label_png
 from tests.report.cases import Case, read_case
 
 

@@ -18,14 +18,15 @@ def test_values_are_those_of_the_files(tmp_path: Path) -> None:
     first, second, _ = read_rounds(folder, ["0", "1", "2"], NAMES)
     tree = read_json(folder / "1/metrics.json")
     assert first.selection is None
-    assert first.pseudo_labels is None
-    assert second.scores.mean_iou == tree["mean_iou"]
-    assert second.scores.iou == tuple(tree["iou"].values())
-    assert second.curve.steps == (1, 2, 3, 4)
-    assert second.curve.loss_unlabeled == pytest.approx((2, 1, 2 / 3, 0.5))
-    assert second.pseudo_labels is not None
-    assert second.pseudo_labels.kl.value == math.inf
-    assert second.pseudo_labels.kl.smoothed == tree["pseudo_labels"]["kl"]["smoothed"]
+    assert first.statistics is None
+    assert second.metrics.mean_iou == tree["mean_iou"]
+    assert second.metrics.iou == tree["iou"]
+    assert [row.step for row in second.curve] == [1, 2, 3, 4]
+    assert [row.loss_unlabeled for row in second.curve] == pytest.approx([2, 1, 2 / 3, 0.5])
+    assert second.statistics is not None
+    assert second.statistics.kl.pseudo_labeled.value == math.inf
+    statistics = read_json(folder / "1/statistics.json")
+    assert second.statistics.kl.pseudo_labeled.smoothed == statistics["kl"]["pseudo_labeled"]["smoothed"]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_a_file_that_is_missing_or_damaged_is_named(name: str, text: str | None,
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "selection.json"])
+@pytest.mark.parametrize("name", ["metrics.json", "selection.json", "statistics.json"])
 def test_a_round_of_other_classes_is_refused(name: str, tmp_path: Path) -> None:
     _, folder = write_case(tmp_path / "right", Case())
     _, other = write_case(tmp_path / "other", Case(class_names=("road", "sky", "pole", "else")))

@@ -42,4 +42,5 @@ def test_a_damaged_table_is_one_line(experiment: Path) -> None:
     done = CliRunner().invoke(main, ARGUMENTS)
     assert done.exit_code == 1
     assert done.output.count("\n") == 1
-    assert "tables/table4.json - expected a table" in done.output
+    assert "tables/table4.json - " in done.output
+    assert "stages.table" in done.output

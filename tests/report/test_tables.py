@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.divergence import Divergence
 from pipeline.report.label_tables import group_table, overlap_table
-from pipeline.report.numerals import MINUS, NONE, count, difference, nats, percent, points, tone
-from pipeline.report.rounds import Divergence
+from pipeline.report.numerals import MINUS, NONE, count, nats, percent, points, tone
 from pipeline.report.summary import facts, summary, tiles
 from pipeline.report.tables import Table, iou_table, rounds_table, selection_table
+from pipeline.results.summary import difference
 from tests.report.cases import NAMES, Case, read_case
 
 
@@ -27,9 +28,9 @@ def test_a_difference_has_a_sign_unless_it_rounds_to_nothing(value: float | None
 def test_numbers_are_spelled_for_people() -> None:
     assert (percent(0.123456), percent(1.0, 1), percent(None), count(1234567)) == ("12.35", "100.0", NONE, "1,234,567")
     assert (difference(0.5, 0.25), difference(None, 0.5), difference(0.5, None)) == (0.25, None, None)
-    assert nats(Divergence(0.01417, 0.0141, 1e-6)) == "0.0142"
-    assert nats(Divergence(math.inf, 0.25, 1e-6)) == "\N{INFINITY} (smoothed 0.2500)"
-    assert nats(Divergence(None, None, 1e-6)) == NONE
+    assert nats(Divergence(value=0.01417, smoothed=0.0141)) == "0.0142"
+    assert nats(Divergence(value=math.inf, smoothed=0.25)) == "\N{INFINITY} (smoothed 0.2500)"
+    assert nats(Divergence(value=None, smoothed=None)) == NONE
 
 
 def test_the_table_of_rounds_says_what_the_files_say(tmp_path: Path) -> None:
@@ -37,13 +38,14 @@ def test_the_table_of_rounds_says_what_the_files_say(tmp_path: Path) -> None:
     rows = texts(rounds_table(experiment))
     last = experiment.last
     assert last.selection is not None
-    assert last.pseudo_labels is not None
-    assert rows["mIoU"][:3] == [percent(one.scores.mean_iou) for one in experiment.rounds]
-    assert rows["mIoU"][3] == points(difference(last.scores.mean_iou, experiment.first.scores.mean_iou))
+    assert last.statistics is not None
+    assert rows["mIoU"][:3] == [percent(one.metrics.mean_iou) for one in experiment.rounds]
+    assert rows["mIoU"][3] == points(difference(last.metrics.mean_iou, experiment.first.metrics.mean_iou))
     assert rows["alpha asked"] == [NONE, "50.00", "50.00", ""]
-    assert rows["coverage"][2] == percent(last.selection.coverage) == percent(last.pseudo_labels.coverage)
+    assert rows["coverage"][2] == percent(last.selection.coverage) == percent(last.statistics.coverage)
     assert rows["shortfall, pixels"][2] == count(sum(last.selection.shortfalls))
-    assert rows["KL of the pseudo labels, nats"][2] == nats(last.pseudo_labels.kl)
+    assert rows["KL of the pseudo labels, nats"][2] == nats(last.statistics.kl.pseudo_labeled)
+    assert rows["KL of the predictions, nats"][2] == nats(last.statistics.kl.predicted)
 
 
 def test_the_control_has_no_ratio_no_threshold_and_no_divergence(tmp_path: Path) -> None:
@@ -77,6 +79,8 @@ def test_the_table_of_overlap_says_what_thresholds_alone_would_label(tmp_path: P
     assert rows["of infinite log odds"] == ["0.00", "0.00"]
     assert rows["labeled by thresholds alone (da)"][1] == percent(sum(selection.qualifying_counts) / selection.num_pixels)
     assert rows["wanted (dars)"][1] == "50.00"
+    assert rows["KL of that, nats"][1] == nats(statistics.kl.qualifying)
+    assert rows["KL of that, nats "][1] == nats(statistics.kl.targets)
     control = overlap_table(read_case(tmp_path / "control", Case(method="none")))
     assert control is not None
     assert "wanted (dars)" not in texts(control)
@@ -89,8 +93,8 @@ def test_the_groups_of_classes_have_the_means_of_their_members(tmp_path: Path) -
     rows = texts(table)
     assert [rows[group][0] for group in rows] == ["0", "2", "2", "0"]
     assert experiment.last.statistics is not None
-    members = [place for place, one in enumerate(experiment.last.statistics.classes) if one.group == "rare, large"]
-    values = [experiment.last.scores.iou[place] for place in members]
+    members = [entry.name for entry in experiment.last.statistics.classes if entry.group == "rare, large"]
+    values = [experiment.last.metrics.iou[name] for name in members]
     assert rows["rare, large"][3] == percent(sum(value or 0 for value in values) / len(values))
     assert rows["rare, small"][1:] == [NONE] * 4
 

@@ -14,6 +14,8 @@ from pipeline.files import digest
 from tests.workspace import change_params, command_of, commit, dvc, git, make_workspace, run_stage, stages_run
 
 ROUND_STAGES = ("infer", "calibrate", "solve_thresholds", "sample_labels", "statistics", "train_student", "evaluate")
+LAST = {"summarize", "report"}
+"""Stages that read all rounds: they run again whatever changes in one."""
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +27,13 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def metrics(folder: Path, key: int) -> dict[str, Any]:
-    tree: dict[str, Any] = json.loads((folder / f"data/rounds/{key}/metrics.json").read_text())
+def read(folder: Path, key: int, name: str) -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads((folder / f"data/rounds/{key}/{name}.json").read_text())
     return tree
 
 
 def selection(folder: Path, key: int) -> dict[str, Any]:
-    tree: dict[str, Any] = json.loads((folder / f"data/rounds/{key}/selection.json").read_text())
-    return tree
+    return read(folder, key, "selection")
 
 
 def reset(folder: Path) -> None:
@@ -44,7 +45,8 @@ def test_every_artifact_lies_where_the_house_says(experiment: Path) -> None:
     names = {
         "prepared/catalog.json", "prepared/labeled.txt", "prepared/unlabeled.txt", "prepared/val.txt",
         "prepared/class_priors.json",
-        "rounds/0/model.safetensors", "rounds/0/metrics.json", "rounds/0/curve.tsv", "report/index.html",
+        "rounds/0/model.safetensors", "rounds/0/metrics.json", "rounds/0/curve.tsv", "report/index.html", "summary.json",
+        "plots/losses.tsv", "plots/class_iou.tsv", "plots/confusion.tsv",
     }  # fmt: skip
     for key in (1, 2):
         names |= {f"rounds/{key}/{name}" for name in ("softmax.zarr", "confidences.zarr", "calibrator.json", "statistics.json")}
@@ -58,40 +60,43 @@ def test_a_second_repro_runs_nothing(experiment: Path) -> None:
     assert stages_run(dvc(experiment, "repro")) == []
 
 
-def test_git_tracks_the_metrics_and_no_artifact(experiment: Path) -> None:
+def test_git_tracks_the_summary_and_no_other_artifact(experiment: Path) -> None:
     tracked = [
         name
         for name in git(experiment, "ls-files", "data").split()
         if not name.startswith(("data/raw", "data/lists", "data/settings", "data/tables"))
     ]
-    assert tracked == [
-        "data/.gitignore",
-        "data/rounds/0/metrics.json",
-        *(f"data/rounds/{key}/{name}.json" for key in (1, 2) for name in ("calibration", "metrics")),
-    ]
+    assert tracked == ["data/.gitignore", "data/summary.json"]
 
 
 def test_metrics_say_how_they_were_measured(experiment: Path) -> None:
     for key in (0, 1, 2):
-        tree = metrics(experiment, key)
-        assert {"mean_iou", "tail_mean_iou", "pixel_accuracy", "iou", "protocol", "tail_classes"} <= set(tree)
+        tree = read(experiment, key, "metrics")
+        assert {"mean_iou", "tail_mean_iou", "pixel_accuracy", "iou", "protocol", "tail_classes", "confusion"} == set(tree)
         assert "3 val images of streets" in tree["protocol"]
-    quality = metrics(experiment, 2)["pseudo_labels"]
-    assert {"coverage", "kl", "kl_true", "accuracy", "precision", "recall"} == set(quality)
-    assert quality["coverage"] == pytest.approx(selection(experiment, 2)["coverage"])
+    quality = read(experiment, 2, "statistics")
+    assert {"coverage", "kl", "kl_true", "accuracy", "classes"} <= set(quality)
+    assert {"precision", "recall"} <= set(quality["classes"][0])
+    chosen = selection(experiment, 2)
+    assert quality["coverage"] == sum(chosen["realized_counts"]) / chosen["num_pixels"]
+
+
+def test_the_summary_says_what_the_rounds_say(experiment: Path) -> None:
+    summary = json.loads((experiment / "data/summary.json").read_text())
+    assert list(summary["rounds"]) == ["0", "1", "2"]
+    assert summary["final"]["mean_iou"] == summary["rounds"]["2"]["mean_iou"] == read(experiment, 2, "metrics")["mean_iou"]
+    assert summary["rounds"]["1"]["coverage"] == read(experiment, 1, "statistics")["coverage"]
 
 
 def test_alpha_runs_again_from_the_thresholds_of_round_one(experiment: Path) -> None:
     done = dvc(experiment, "exp", "run", "-S", "alpha=0.5")
     expected = {f"{stage}@{key}" for stage in ROUND_STAGES for key in (1, 2)} - {"infer@1", "calibrate@1"}
-    assert set(stages_run(done)) == expected | {"report"}
+    assert set(stages_run(done)) == expected | LAST
     assert selection(experiment, 1)["labeling_ratio"] == 0.5
-    diff = dvc(experiment, "metrics", "diff", "--json")
-    assert (
-        "data/rounds/1/metrics.json" in json.loads(diff.stdout)["diff"]
-        if "diff" in json.loads(diff.stdout)
-        else json.loads(diff.stdout)
-    )
+    diff = json.loads(dvc(experiment, "metrics", "diff", "--json").stdout)
+    assert list(diff) == ["data/summary.json"]
+    coverage = diff["data/summary.json"]["rounds.1.coverage"]
+    assert coverage["new"] > coverage["old"]
     reset(experiment)
 
 
@@ -104,10 +109,15 @@ def test_methods_are_compared_by_the_names_of_their_experiments(experiment: Path
         assert selection(experiment, 1)["method"] == method
         assert [line.split("\t")[0] for line in curve.read_text().splitlines()] == steps, "every method trains equally long"
         if method == "none":
-            assert selection(experiment, 1)["coverage"] == 0
-            assert metrics(experiment, 1)["pseudo_labels"]["kl"]["value"] is None
+            assert sum(selection(experiment, 1)["realized_counts"]) == 0
+            assert read(experiment, 1, "statistics")["kl"]["pseudo_labeled"]["value"] is None
         reset(experiment)
-    assert "pseudo_labels.coverage" in dvc(experiment, "metrics", "diff", "st", "none").stdout
+    diff = dvc(experiment, "metrics", "diff", "st", "none", "--all").stdout
+    assert "rounds.1.coverage" in diff
+    assert len(diff.splitlines()) <= 40
+    plots = json.loads(dvc(experiment, "plots", "diff", "st", "none", "--json").stdout)["data"]
+    assert {"losses", "class_iou", "confusion", "data/rounds/1/examples/val_00000.png"} <= set(plots)
+    assert all(set(plot["revisions"]) == {"st", "none"} for name in ("losses", "class_iou", "confusion") for plot in plots[name])
     # A method that was run before costs nothing: its results come out of the run cache.
     again = dvc(experiment, "exp", "run", "-n", "st-again", "-S", "method=st", "-S", "~rounds.2")
     assert [stage for stage in stages_run(again) if stage.startswith("train_student")] == []
@@ -116,13 +126,13 @@ def test_methods_are_compared_by_the_names_of_their_experiments(experiment: Path
 
 def test_the_ratio_of_one_round_leaves_the_earlier_ones_alone(experiment: Path) -> None:
     done = dvc(experiment, "exp", "run", "-S", "rounds.2.alpha=0.7")
-    assert set(stages_run(done)) == {f"{stage}@2" for stage in ROUND_STAGES[2:]} | {"report"}
+    assert set(stages_run(done)) == {f"{stage}@2" for stage in ROUND_STAGES[2:]} | LAST
     reset(experiment)
 
 
 def test_a_stronger_augmentation_of_one_round_trains_that_round_only(experiment: Path) -> None:
     done = dvc(experiment, "exp", "run", "-S", "rounds.2.beta_max=0.7")
-    assert set(stages_run(done)) == {"train_student@2", "evaluate@2", "report"}
+    assert set(stages_run(done)) == {"train_student@2", "evaluate@2"} | LAST
     reset(experiment)
 
 
@@ -131,9 +141,9 @@ def test_a_round_can_be_added_and_dropped(experiment: Path) -> None:
     assert {f"{stage}@3" for stage in ROUND_STAGES} <= set(stages_run(done))
     assert (experiment / "data/rounds/3/metrics.json").exists()
     reset(experiment)
-    git(experiment, "clean", "-dfq", "data/rounds/3")
+    git(experiment, "clean", "-dfqx", "data/rounds/3")
     done = dvc(experiment, "exp", "run", "-S", "~rounds.2")
-    assert set(stages_run(done)) <= {"report"}
+    assert set(stages_run(done)) <= LAST
     reset(experiment)
 
 
@@ -151,7 +161,8 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
         ({"training.momentum": 0.8}, {"pretrain", "train_student", "report"}),
         ({"pretrain.steps": 8}, {"pretrain", "report"}),
         ({"student.steps": 6}, {"train_student", "report"}),
-        ({"augmentation.rotation": 5.0}, {"pretrain", "statistics", "train_student", "report"}),
+        ({"augmentation.rotation": 5.0}, {"pretrain", "train_student", "report"}),
+        ({"augmentation.crop_width": 24}, {"pretrain", "statistics", "train_student", "report"}),
         ({"inference.flip": True}, {"infer", "calibrate", "evaluate", "evaluate_pretrained", "report"}),
         ({"softmax_store.floor": 0.001}, {"infer", "calibrate", "report"}),
         ({"softmax_store.dtype": "float32"}, {"infer", "calibrate", "report"}),

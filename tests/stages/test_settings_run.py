@@ -48,7 +48,7 @@ def test_every_run_is_an_experiment_of_its_own(finished: tuple[Path, str]) -> No
     names = set(dvc(folder, "exp", "list", "--name-only").stdout.split())
     assert names == {"ratios-low", "ratios-high", "ratios-alone"}
     diff = json.loads(dvc(folder, "metrics", "diff", "ratios-low", "ratios-high", "--json").stdout)
-    coverage = diff["data/rounds/1/metrics.json"]["pseudo_labels.coverage"]
+    coverage = diff["data/summary.json"]["rounds.1.coverage"]
     assert coverage["old"] == pytest.approx(0.2, abs=0.1)
     assert coverage["new"] == pytest.approx(0.6, abs=0.1)
 
@@ -105,7 +105,7 @@ def test_the_table_has_a_row_for_every_round_of_every_run(finished: tuple[Path, 
     rows = {(row["run"], row["round_key"]): row for row in table["rows"]}
     assert list(rows) == [("low", "0"), ("low", "1"), ("high", "0"), ("high", "1"), ("alone", "0")]
     assert rows["low", "0"]["spreads"]["kl"] is None
-    assert rows["high", "1"]["spreads"]["realized_ratio"]["mean"] == pytest.approx(0.6, abs=0.1)
+    assert rows["high", "1"]["spreads"]["coverage"]["mean"] == pytest.approx(0.6, abs=0.1)
     assert (folder / "data/tables/ratios.md").read_text() in output
 
 

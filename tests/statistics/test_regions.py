@@ -36,7 +36,7 @@ def flood_sizes(labels: NDArray[np.uint8]) -> list[list[int]]:
 def test_sizes_are_those_of_a_flood_fill(seed: int, height: int, width: int, classes: int) -> None:
     labels = np.random.default_rng(seed).integers(0, classes, (height, width)).astype(np.uint8)
     labels[np.random.default_rng(seed + 1).random((height, width)) < 0.1] = 255
-    assert region_sizes(labels, ignore_index=255).tolist() == flood_sizes(labels)
+    assert region_sizes(labels).tolist() == flood_sizes(labels)
 
 
 def test_pixels_are_counted_by_the_share_of_the_image_that_their_region_has() -> None:
@@ -49,7 +49,7 @@ def test_pixels_are_counted_by_the_share_of_the_image_that_their_region_has() ->
     pseudo = np.full_like(labels, 255)
     pseudo[50, :6] = (2, 2, 2, 2, 0, 0)
     pseudo[99] = 1  # counts nowhere: it has no true class
-    counts = measure_regions(labels, prediction, pseudo, ignore_index=255)
+    counts = measure_regions(labels, prediction, pseudo)
     place = {1e-4: 2, 1e-3: 4, 0.9889: 9}
     assert counts.pixels[place[1e-4]] == 1
     assert counts.predicted_right[place[1e-4]] == 0
@@ -63,7 +63,7 @@ def test_pixels_are_counted_by_the_share_of_the_image_that_their_region_has() ->
 
 def test_images_add_up() -> None:
     labels = np.zeros((4, 4), np.uint8)
-    one = measure_regions(labels, labels, labels, ignore_index=255)
+    one = measure_regions(labels, labels, labels)
     two = no_regions() + one + one
     assert two.pixels.tolist() == [0] * 9 + [32]
     assert two.pseudo_labeled_right.sum() == 32
@@ -71,5 +71,5 @@ def test_images_add_up() -> None:
 
 @pytest.mark.parametrize("labels", [np.full((3, 3), 255, np.uint8), np.array([[7]], np.uint8)])
 def test_an_image_of_nothing_or_one_pixel_breaks_nothing(labels: NDArray[np.uint8]) -> None:
-    counts = measure_regions(labels, labels, labels, ignore_index=255)
+    counts = measure_regions(labels, labels, labels)
     assert counts.pixels.sum() == (labels != 255).sum()

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pipeline.divergence import divergence
+from pipeline.evaluation.confusion import confusion_matrix
 from pipeline.statistics.classes import appearance, group_of
+from pipeline.statistics.pseudo_labels import PseudoLabelCounts
 from pipeline.statistics.regions import no_regions
 from pipeline.statistics.round_statistics import (
     RoundStatistics,
@@ -32,34 +37,61 @@ def described(*, confusion: np.ndarray | None = None) -> RoundStatistics:
     selection = solve("dars", counts(), PRIORS, 0.4)
     known = np.zeros((3, 4), np.int64) if confusion is None else confusion
     return describe_round(
-        selection, dtype="float16", counts=counts(), values=FLOAT16_VALUES, ties=TIES,
-        labeled_shares=PRIORS, frequencies=[1.0, 0.6, 0.2], sizes=[0.5, 0.02, 0.3], confusion=known, regions=no_regions(),
-    )  # fmt: skip
+        selection,
+        PseudoLabelCounts(np.array(selection.realized_counts), known, no_regions()),
+        dtype="float16",
+        counts=counts(),
+        values=FLOAT16_VALUES,
+        ties=TIES,
+        labeled_shares=PRIORS,
+        frequencies=[1.0, 0.6, 0.2],
+        sizes=[0.5, 0.02, 0.3],
+    )
 
 
 def test_alignment_alone_exceeds_its_targets_where_confidences_tie_and_drawing_does_not() -> None:
     statistics = described()
     road = statistics.classes[0]
     assert (road.target, road.pseudo_labeled, road.qualifying, road.at_top) == (210, 210, 600, 600)
-    assert isinstance(statistics.kl.qualifying, float)
-    assert isinstance(statistics.kl.pseudo_labeled, float)
-    assert statistics.kl.qualifying > 0.04
-    assert statistics.kl.pseudo_labeled < 1e-6
+    assert isinstance(statistics.kl.qualifying.value, float)
+    assert isinstance(statistics.kl.pseudo_labeled.value, float)
+    assert statistics.kl.qualifying.value > 0.04
+    assert statistics.kl.pseudo_labeled.value < 1e-6
+    assert statistics.kl.targets == statistics.kl.pseudo_labeled
+    assert statistics.coverage == pytest.approx(0.4, abs=1e-3)
     assert (road.tied_float16, road.tied_float32, road.tied_log_odds) == (600, 200, 0)
-    assert road.coverage == pytest.approx(210 / 600)
+    assert (road.pseudo_labeled, road.predicted) == (210, 600)
 
 
 def test_without_true_labels_nothing_is_said_of_being_right() -> None:
     statistics = described()
     assert statistics.regions is None
-    assert {one.true for one in statistics.classes} == {None} == {one.precision for one in statistics.classes}
+    for name in ("true", "precision", "recall"):
+        assert {getattr(entry, name) for entry in statistics.classes} == {None}
+    assert statistics.accuracy is None
+    assert statistics.kl_true.value is None
 
 
 def test_precision_and_true_pixels_come_from_the_confusion() -> None:
     statistics = described(confusion=np.array([[90, 0, 0, 10], [10, 5, 0, 5], [0, 0, 0, 7]]))
-    assert [one.true for one in statistics.classes] == [100, 20, 7]
-    assert [one.precision for one in statistics.classes] == [0.9, 1.0, None]
+    assert [entry.true for entry in statistics.classes] == [100, 20, 7]
+    assert [entry.precision for entry in statistics.classes] == [0.9, 1.0, None]
     assert statistics.regions is not None
+
+
+@given(st.lists(st.tuples(st.sampled_from((0, 1, 2, 255)), st.sampled_from((0, 1, 2, 255))), min_size=1, max_size=50))
+def test_pseudo_labels_are_judged_pixel_by_pixel(pixels: list[tuple[int, int]]) -> None:
+    table = np.array(pixels, np.uint8)
+    statistics = described(confusion=confusion_matrix(table[:, 0], table[:, 1], 3))
+    judged = [(true, label) for true, label in pixels if true != 255 and label != 255]
+    trues = [sum(1 for true, _ in pixels if true == label) for label in range(3)]
+    assert statistics.kl_true == divergence(trues, [sum(1 for _, label in judged if label == index) for index in range(3)])
+    right = [true for true, label in judged if true == label]
+    assert statistics.accuracy == (len(right) / len(judged) if judged else None)
+    for index, entry in enumerate(statistics.classes):
+        given_pixels = sum(1 for _, label in judged if label == index)
+        assert entry.precision == (right.count(index) / given_pixels if given_pixels else None)
+        assert entry.recall == (right.count(index) / trues[index] if trues[index] else None)
 
 
 def test_histograms_hold_every_pixel_once_in_its_bin() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pipeline.curve import CurveRow
 from pipeline.machine.device_group import DeviceGroup, single_process
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import RuntimeParams, TrainingParams, read_params
@@ -14,7 +15,6 @@ from pipeline.samples.catalog import Catalog
 from pipeline.samples.images import write_label_png
 from pipeline.samples.sample_lists import Sample
 from pipeline.training.batches import Batch
-from pipeline.training.curve import CurveRow
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.training import Training
 from pipeline.training.training_set import TrainingSet

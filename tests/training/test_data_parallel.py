@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from pipeline.curve import CurveRow
 from pipeline.machine.device_group import DeviceGroup, single_process
 from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import ModelParams, TrainingParams
 from pipeline.training.batches import Batch
-from pipeline.training.curve import CurveRow
 from pipeline.training.data_parallel import _SharedDropout
 from tests.processes import run_in_world
 from tests.training.cases import PARAMS, finish, start

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.curve import CurveRow, write_curve
 from pipeline.models.build import build_network
 from pipeline.models.checkpoints import read_model
 from pipeline.models.network import SegmentationNetwork
 from pipeline.models.pspnet import PSPNet
 from pipeline.params import ModelParams, RuntimeParams, TrainingParams
 from pipeline.training.batches import Batch
-from pipeline.training.curve import CurveRow, write_curve
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.training import StepRecord, Training
 from tests.training.cases import ALONE, CATALOG, PARAMS, RUNTIME, TRAINING, draw_sets, finish, start

@@ -31,5 +31,22 @@ def append_row(path: Path, row: CurveRow) -> None:
         file.write(_line(row))
 
 
+def read_curve(path: Path) -> tuple[CurveRow, ...]:
+    """Read what `write_curve` wrote.
+
+    Raises:
+        ValueError: the file is missing or is no curve.
+    """
+    try:
+        head, *rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
+        if tuple(head) != CurveRow._fields:
+            raise ValueError(f"the columns {', '.join(head)}")  # noqa: TRY301 - one door for all
+        return tuple(CurveRow(int(row[0]), *map(float, row[1:])) for row in rows)
+    except OSError as error:
+        raise ValueError(f"{path} - expected a training curve - {error.strerror} - run the stage that trains") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} - expected a training curve - found {error!r} - run the stage that trains") from error
+
+
 def _line(row: CurveRow) -> str:
     return "\t".join(format(value, ".9g") for value in row) + "\n"
