@@ -58,8 +58,8 @@ def predict_rounded(image: NDArray[np.uint8], *, predictor: Predictor, floor: fl
     Raises:
         ValueError: a probability is not finite or outside [0, 1].
     """
-    bits = _round(predictor.predict(predictor.prepare(image)), floor=floor, dtype=dtype)
-    rounded: NDArray[np.floating[Any]] = bits.view(_TYPES[dtype][0]).cpu().numpy()
+    bits = _round(torch.from_numpy(predictor.probabilities(image)), floor=floor, dtype=dtype)
+    rounded: NDArray[np.floating[Any]] = bits.view(_TYPES[dtype][0]).numpy()
     return rounded
 
 

@@ -54,8 +54,8 @@ def predict_windows(
         probs = predict(torch.stack([padded[:, top : top + window[0], left : left + window[1]] for top, left in part]))
         if total is None:
             total = probs.new_zeros((probs.shape[1], *padded.shape[1:]))
-        for (top, left), one in zip(part, probs, strict=True):
-            total[:, top : top + window[0], left : left + window[1]] += one
+        for (top, left), inside in zip(part, probs, strict=True):
+            total[:, top : top + window[0], left : left + window[1]] += inside
             visits[top : top + window[0], left : left + window[1]] += 1
     assert total is not None
     return (total / visits)[:, :height, :width]
