@@ -20,21 +20,13 @@ from stages.command import EXISTING, NEW, echo, stage_command
 @stage_command
 def main(params: Params, prepared: Path, rounds: Path, tables: Path, out: Path) -> None:
     """Write the report; a browser needs no network to show it."""
-    settings = params.model_dump(
-        mode="json",
-        include={
-            "seed", "method", "alpha", "equal_pixels", "st_confidence", "dars", "calibration", "calibration_fit", "rounds",
-            "data", "model", "augmentation", "training", "pretrain", "student", "inference", "softmax_store", "evaluation",
-        },
-    )  # fmt: skip
+    settings = params.model_dump(mode="json", exclude={"runtime"})
     experiment = read_experiment(prepared, rounds, list(params.rounds), params.evaluation)
     page = build_page(experiment, settings, tables=tables, pictures=params.evaluation.examples)
     with atomic_path(out) as folder:
         folder.mkdir()
         (folder / "index.html").write_text(page, encoding="utf-8")
-    for sentence in summary(experiment):
-        echo(sentence)
-    echo(f"the whole page: {out / 'index.html'}")
+    echo(*summary(experiment), f"the whole page: {out / 'index.html'}")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ class Dependencies:
     reached_lines: int
 
 
+@cache
 def stages() -> dict[str, Any]:
     """Return the stages of `dvc.yaml` as it spells them."""
     tree: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -75,14 +76,15 @@ def entry(file: str) -> str:
     return file if parts[0] == "stages" or len(parts) == 2 else str(Path(*parts[:2]))
 
 
-def reached_files(stage: str) -> set[str]:
+@cache
+def reached_files(stage: str) -> frozenset[str]:
     """Return the files that a stage's imports reach, edges left out."""
     start = f"stages.{script(stage)}"
-    return {
+    return frozenset(
         file
         for module in import_graph().find_upstream_modules(start) | {start}
         if "." in module and entry(file := source(module)) not in EDGES
-    }
+    )
 
 
 def source(module: str) -> str:
@@ -91,6 +93,7 @@ def source(module: str) -> str:
     return str(path / "__init__.py") if (ROOT / path).is_dir() else f"{path}.py"
 
 
+@cache
 def dependencies(stage: str) -> Dependencies:
     """Compare what a stage declares with what it imports."""
     declared = frozenset(dep for dep in body(stage)["deps"] if dep.startswith(("stages/", "pipeline/")))
@@ -108,6 +111,7 @@ def dependencies(stage: str) -> Dependencies:
     )
 
 
+@cache
 def lines(file: str) -> int:
     """Count the lines of a file."""
     return len((ROOT / file).read_text().splitlines())
@@ -147,6 +151,8 @@ def write_dependencies() -> None:
         written = "".join(f"{indent[0]}- {name}\n" for name in ordered)
         text = text[: head.start()] + block[: code.start()] + written + block[code.end() :] + text[end:]
     path.write_text(text)
+    stages.cache_clear()
+    dependencies.cache_clear()
 
 
 if __name__ == "__main__":
