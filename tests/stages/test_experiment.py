@@ -36,6 +36,11 @@ def selection(folder: Path, key: int) -> dict[str, Any]:
     return read(folder, key, "selection")
 
 
+def append_comment(path: Path) -> None:
+    with path.open("a") as file:
+        file.write("# Nothing that runs has changed.\n")
+
+
 def reset(folder: Path) -> None:
     git(folder, "reset", "--hard", "--quiet")
     dvc(folder, "checkout", "--quiet")
@@ -188,6 +193,28 @@ def test_a_changed_parameter_makes_exactly_its_own_stages_stale(
     git(experiment, "checkout", "--quiet", "params.yaml")
     # The report prints the parameters; its other reasons to run are not what this is about.
     assert {name.partition("@")[0] for name in status} - {"report"} == changed - {"report"}
+
+
+@pytest.mark.parametrize(
+    ("edited", "stale"),
+    [
+        ("pipeline/datasets/camvid.py", {"prepare"}),
+        ("pipeline/transforms/geometry.py", {"pretrain", "train_student"}),
+        ("pipeline/machine/parallel.py", set()),
+    ],
+)
+def test_an_edited_room_makes_exactly_its_own_stages_stale(experiment: Path, edited: str, stale: set[str]) -> None:
+    append_comment(experiment / edited)
+    status = json.loads(dvc(experiment, "status", "--json").stdout)
+    git(experiment, "checkout", "--quiet", "pipeline")
+    assert {name.partition("@")[0] for name in status} == stale
+
+
+def test_an_edit_of_the_sampling_that_leaves_all_labels_equal_trains_no_student_again(experiment: Path) -> None:
+    append_comment(experiment / "pipeline/labeling/sampling.py")
+    done = dvc(experiment, "repro")
+    assert set(stages_run(done)) == {f"{stage}@{key}" for stage in ("solve_thresholds", "sample_labels") for key in (1, 2)}
+    reset(experiment)
 
 
 @pytest.mark.parametrize(("workers", "shard_mib"), [(1, 0.1), (4, 0.1), (2, 1000.0), (2, 1e-6)])
