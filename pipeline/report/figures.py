@@ -12,8 +12,7 @@ from matplotlib.patches import Patch
 
 from pipeline.report.drawing import COLORS, STYLE, TAIL_COLOR, WIDTH, legend, picture, round_colors
 from pipeline.report.pictures import Picture
-from pipeline.report.record import Experiment
-from pipeline.report.rounds import Round
+from pipeline.report.record import Experiment, Round
 
 
 def class_distributions(experiment: Experiment) -> Picture | None:
@@ -46,9 +45,8 @@ def class_distributions(experiment: Experiment) -> Picture | None:
             axes.grid(axis="y")
             axes.set_title(student.label)
             axes.set_xlim(-0.6, len(order) - 0.4)
-        all_axes[-1].set_xticks(
-            range(len(order)), [experiment.catalog.class_names[index] for index in order], rotation=40, ha="right"
-        )
+        names = [experiment.catalog.class_names[index] for index in order]
+        all_axes[-1].set_xticks(range(len(order)), names, rotation=40, ha="right")
         handles = [Patch(color=COLORS[name], label=name) for name in dict.fromkeys(name for shares in panels for name in shares)]
         legend(figure, [*handles, *_tail_patch(experiment)])
         alt = (
@@ -66,8 +64,8 @@ def training_curves(experiment: Experiment) -> Picture:
         figure = Figure(figsize=(WIDTH, 0.6 + 2.2 * lines), layout="constrained")
         all_axes = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
         for axes, round_ in zip(all_axes, experiment.rounds, strict=False):
-            steps, unlabeled = [row.step for row in round_.curve], [row.loss_unlabeled for row in round_.curve]
-            labeled = [row.loss_labeled for row in round_.curve]
+            steps, labeled = [row.step for row in round_.curve], [row.loss_labeled for row in round_.curve]
+            unlabeled = [row.loss_unlabeled for row in round_.curve]
             axes.plot(steps, labeled, color=COLORS["labeled"], linewidth=1.3, label="labeled crops")
             if any(unlabeled):
                 axes.plot(steps, unlabeled, color=COLORS["pseudo-labeled"], linewidth=1.3, label="pseudo-labeled crops")
@@ -81,9 +79,8 @@ def training_curves(experiment: Experiment) -> Picture:
         named = {label: handle for axes in all_axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         legend(figure, list(named.values()))
         alt = "Lines: training loss of labeled and pseudo-labeled crops by step, a panel per round"
-        return picture(
-            figure, alt, "Cross entropy, auxiliary head included; each point is a mean over the steps since the one before."
-        )
+        caption = "Cross entropy, auxiliary head included; each point is a mean over the steps since the one before."
+        return picture(figure, alt, caption)
 
 
 def class_iou(experiment: Experiment) -> Picture:
@@ -95,8 +92,7 @@ def class_iou(experiment: Experiment) -> Picture:
         figure = Figure(figsize=(WIDTH, 1.2 + 0.27 * len(order)), layout="constrained")
         axes = figure.subplots()
         _shade_tail(axes, [experiment.tail[index] for index in order], horizontal=True)
-        scores = [[round_.metrics.iou[name] for name in names] for round_ in experiment.rounds]
-        values = np.array(scores, np.float64)
+        values = np.array([[round_.metrics.iou[name] for name in names] for round_ in experiment.rounds], np.float64)
         present = ~np.isnan(values).all(axis=0)
         low, high = np.nanmin(values[:, present], axis=0), np.nanmax(values[:, present], axis=0)
         axes.hlines(at[present], low, high, color="#c3c9cf", linewidth=2, zorder=1)

@@ -25,6 +25,7 @@ def confidence_histograms(experiment: Experiment) -> Picture | None:
     entries = [experiment.last.statistics.classes[index] for index in order]
     columns = min(5, len(entries))
     lines = math.ceil(len(entries) / columns)
+    middles = (np.arange(HISTOGRAM_BINS) + 0.5) / HISTOGRAM_BINS
     with style.context(STYLE):
         figure = Figure(figsize=(WIDTH, 0.4 + 1.5 * lines), layout="constrained")
         all_axes = figure.subplots(lines, columns, sharex=True, squeeze=False).ravel()
@@ -32,12 +33,7 @@ def confidence_histograms(experiment: Experiment) -> Picture | None:
             total = max(entry.predicted, 1)
             heights = np.array(entry.histogram) / total
             axes.set_yscale("log")
-            axes.bar(
-                (np.arange(HISTOGRAM_BINS) + 0.5) / HISTOGRAM_BINS,
-                np.maximum(heights, 1e-9),
-                1 / HISTOGRAM_BINS,
-                color=COLORS["predicted"],
-            )
+            axes.bar(middles, np.maximum(heights, 1e-9), 1 / HISTOGRAM_BINS, color=COLORS["predicted"])
             axes.set_ylim(1e-5, 1)
             axes.set_xlim(0, 1)
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
@@ -60,17 +56,15 @@ def accuracy_by_region(experiment: Experiment) -> Picture | None:
     Returns:
         None without a round whose unlabeled images have known labels.
     """
-    known = [student for student in experiment.students if student.statistics and student.statistics.regions]
+    students = [(student.label, student.statistics.regions) for student in experiment.students if student.statistics]
+    known = [(label, regions) for label, regions in students if regions]
     if not known:
         return None
     with style.context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
         all_axes = figure.subplots(1, 3, sharex=True, sharey=True)
         titles = ("teacher: right", "pseudo-labeled", "pseudo labels: right")
-        for student, color in zip(known, round_colors(len(known) + 1)[1:], strict=True):
-            assert student.statistics is not None
-            regions = student.statistics.regions
-            assert regions is not None
+        for (label, regions), color in zip(known, round_colors(len(known) + 1)[1:], strict=True):
             middles = np.sqrt(np.array(regions.edges[:-1]) * np.array(regions.edges[1:]))
             pixels, labeled = np.array(regions.pixels), np.array(regions.pseudo_labeled)
             parts = (
@@ -78,7 +72,7 @@ def accuracy_by_region(experiment: Experiment) -> Picture | None:
             )  # fmt: skip
             for axes, (part, whole) in zip(all_axes, parts, strict=True):
                 shown = whole > 0
-                axes.plot(middles[shown], part[shown] / whole[shown], "o-", color=color, markersize=4, label=student.label)
+                axes.plot(middles[shown], part[shown] / whole[shown], "o-", color=color, markersize=4, label=label)
         for axes, title in zip(all_axes, titles, strict=True):
             axes.set_title(title)
             axes.set_xscale("log")
@@ -100,23 +94,21 @@ def reliability(experiment: Experiment) -> Picture | None:
     Returns:
         None without a round that was calibrated.
     """
-    calibrated = [student for student in experiment.students if student.calibrator and student.calibrator.before]
+    students = [(student.label, student.calibrator) for student in experiment.students if student.calibrator]
+    calibrated = [(label, calibrator) for label, calibrator in students if calibrator.before]
     if not calibrated:
         return None
     with style.context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
         all_axes = figure.subplots(1, max(len(calibrated), 3), sharex=True, sharey=True, squeeze=False).ravel()
-        for axes, student in zip(all_axes, calibrated, strict=False):
-            assert student.calibrator is not None
+        for axes, (label, calibrator) in zip(all_axes, calibrated, strict=False):
             axes.plot((0, 1), (0, 1), color="#c3c9cf", linewidth=1)
-            for name, diagram, color in (
-                ("before", student.calibrator.before, COLORS["predicted"]),
-                ("after", student.calibrator.after, COLORS["pseudo-labeled"]),
-            ):
+            diagrams = (("before", calibrator.before, "predicted"), ("after", calibrator.after, "pseudo-labeled"))
+            for name, diagram, color in diagrams:
                 assert diagram is not None
                 points = [pair for pair in zip(diagram["confidence"], diagram["accuracy"], strict=True) if None not in pair]
-                axes.plot(*zip(*points, strict=True), "o-", color=color, markersize=4, label=name)
-            axes.set_title(f"{student.label}: {student.calibrator.calibrator.method.replace('_', ' ')}")
+                axes.plot(*zip(*points, strict=True), "o-", color=COLORS[color], markersize=4, label=name)
+            axes.set_title(f"{label}: {calibrator.calibrator.method.replace('_', ' ')}")
             axes.set_xlabel("confidence")
             axes.set_xlim(0, 1)
             axes.set_ylim(0, 1)

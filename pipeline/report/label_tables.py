@@ -1,9 +1,8 @@
 """The page's tables of pseudo labels: ties of confidence and what they do, groups of classes."""
 
-from pipeline.report.numerals import NONE, count, nats, percent, points, tone
+from pipeline.report.numerals import NONE, count, nats, percent
 from pipeline.report.record import Experiment
-from pipeline.report.tables import Cell, Row, Table
-from pipeline.results.summary import difference
+from pipeline.report.tables import Cell, Row, Table, gain_cell
 from pipeline.selection import Selection
 from pipeline.statistics.round_statistics import RoundStatistics
 
@@ -57,9 +56,8 @@ def group_table(experiment: Experiment) -> Table | None:
         for round_ in experiment.rounds:
             values = [value for name in members if (value := round_.metrics.iou[name]) is not None]
             means.append(sum(values) / len(values) if values else None)
-        text = points(difference(means[-1], means[0]))
-        cells = (Cell(group), Cell(count(len(members))), *(Cell(percent(mean)) for mean in means), Cell(text, tone=tone(text)))
-        rows.append(Row(cells, title=", ".join(members) or NONE))
+        cells = (Cell(group), Cell(count(len(members))), *(Cell(percent(mean)) for mean in means))
+        rows.append(Row((*cells, gain_cell(means[-1], means[0])), title=", ".join(members) or NONE))
     caption = (
         "Mean IoU in percent. Frequent: in more than half of the labeled images; large: where it appears, on average more than a"
         " tenth of a crop's area."

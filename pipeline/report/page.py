@@ -28,13 +28,9 @@ def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: P
         tables: folder with comparisons of other experiments.
         pictures: rows of unlabeled images to show at most.
     """
+    files = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+        loader=files, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     catalog = experiment.catalog
     sections = {name: value for name, value in settings.items() if isinstance(value, Mapping)}

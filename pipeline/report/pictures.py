@@ -49,11 +49,8 @@ def validation_rows(experiment: Experiment) -> list[PictureRow]:
     for sample in experiment.val:
         files = [(round_.label, round_.folder / "examples" / f"{sample.image_id}.png") for round_ in experiment.rounds]
         if all(path.is_file() for _, path in files):
-            pictures = [
-                _image(sample),
-                _truth(sample, experiment.catalog),
-                *_labels(sample, files, experiment.catalog, "prediction"),
-            ]
+            predictions = _labels(sample, files, experiment.catalog, "prediction")
+            pictures = [_image(sample), _truth(sample, experiment.catalog), *predictions]
             rows.append(PictureRow(sample.image_id, tuple(pictures)))
     return rows
 
@@ -66,10 +63,9 @@ def pseudo_label_rows(experiment: Experiment, number: int) -> list[PictureRow]:
         number: rows at most, spread evenly over the list, because neighbors are often frames of one video.
     """
     labeling = [student for student in experiment.students if student.selection and sum(student.selection.realized_counts)]
-    if not labeling:
-        return []
+    shown = min(number, len(experiment.unlabeled)) if labeling else 0
     rows = []
-    for sample in _spread(experiment.unlabeled, number):
+    for sample in (experiment.unlabeled[place * len(experiment.unlabeled) // shown] for place in range(shown)):
         files = [(student.label, student.folder / "pseudo_labels" / f"{sample.image_id}.png") for student in labeling]
         known = experiment.truth.get(sample.image_id)
         truth = [_truth(known, experiment.catalog)] if known else []
@@ -78,23 +74,12 @@ def pseudo_label_rows(experiment: Experiment, number: int) -> list[PictureRow]:
     return rows
 
 
-def _spread(samples: Sequence[Sample], number: int) -> list[Sample]:
-    shown = min(number, len(samples))
-    return [samples[index * len(samples) // shown] for index in range(shown)]
-
-
 def _image(sample: Sample) -> Picture:
-    picture = Image.fromarray(read_image(sample.image))
-    size = _reduced(picture.size)
-    if size != picture.size:
-        picture = picture.resize(size, Image.Resampling.BOX)
-    content = io.BytesIO()
-    if max(picture.size) > LOSSLESS_SIDE:
-        picture.save(content, format="JPEG", quality=85)
-        source = data_uri("image/jpeg", content.getvalue())
+    picture = _reduced(Image.fromarray(read_image(sample.image)), Image.Resampling.BOX)
+    if max(picture.size) <= LOSSLESS_SIDE:
+        source = _encoded(picture, "PNG", optimize=True)
     else:
-        picture.save(content, format="PNG", optimize=True)
-        source = data_uri("image/png", content.getvalue())
+        source = _encoded(picture, "JPEG", quality=85)
     return Picture(source, alt=f"{sample.image_id}: image", caption="image")
 
 
@@ -116,14 +101,16 @@ def _labels(sample: Sample, files: Sequence[tuple[str, Path]], catalog: Catalog,
 def _painted(labels: NDArray[np.uint8], catalog: Catalog) -> str:
     picture = Image.fromarray(labels)
     picture.putpalette(palette(catalog.colors))
-    size = _reduced(picture.size)
+    return _encoded(_reduced(picture, Image.Resampling.NEAREST), "PNG", optimize=True)
+
+
+def _reduced(picture: Image.Image, resampling: Image.Resampling) -> Image.Image:
+    factor = LONGEST_SIDE / max(picture.size)
+    size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
+    return picture.resize(size, resampling) if factor < 1 else picture
+
+
+def _encoded(picture: Image.Image, kind: str, **options: bool | int) -> str:
     content = io.BytesIO()
-    (picture if size == picture.size else picture.resize(size, Image.Resampling.NEAREST)).save(
-        content, format="PNG", optimize=True
-    )
-    return data_uri("image/png", content.getvalue())
-
-
-def _reduced(size: tuple[int, int]) -> tuple[int, int]:
-    factor = min(1.0, LONGEST_SIDE / max(size))
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+    picture.save(content, kind, **options)
+    return data_uri(f"image/{kind.lower()}", content.getvalue())

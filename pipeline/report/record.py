@@ -4,13 +4,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.calibration.calibrator import CalibratorFile
 from pipeline.evaluation.segmentation import tail_classes
 from pipeline.params import EvaluationParams
-from pipeline.report.rounds import Round, read_rounds
+from pipeline.results.rounds import RoundResults, check_classes, read_results
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.class_frequencies import Shares
 from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, read_samples
+from pipeline.selection import Selection
+
+
+@dataclass(frozen=True)
+class Round(RoundResults):
+    """One round; round 0 was trained on labeled images alone and has nothing that is about pseudo labels."""
+
+    folder: Path
+    selection: Selection | None
+    calibrator: CalibratorFile | None
+
+    @property
+    def label(self) -> str:
+        """What the page calls it."""
+        return f"Round {self.key}"
 
 
 @dataclass(frozen=True)
@@ -19,8 +35,7 @@ class Experiment:
 
     Attributes:
         catalog: of the data set.
-        class_priors: (C,) float64, what pseudo labels are aligned with.
-        labeled_shares: (C,) float64, shares of the labeled pixels; the same unless the user wants others.
+        labeled_shares: (C,) float64, shares of the labeled pixels.
         tail: (C,) whether a class is a tail class.
         num_labeled: labeled images.
         unlabeled: unlabeled samples, as training sees them.
@@ -30,7 +45,6 @@ class Experiment:
     """
 
     catalog: Catalog
-    class_priors: Shares
     labeled_shares: Shares
     tail: tuple[bool, ...]
     num_labeled: int
@@ -61,24 +75,32 @@ def read_experiment(prepared: Path, rounds: Path, keys: Sequence[str], evaluatio
     Args:
         prepared: folder that `prepare` wrote.
         rounds: folder with a folder per round.
-        keys: of the rounds besides round 0.
+        keys: of the rounds besides round 0; other folders are left alone.
         evaluation: says which classes are tail classes.
 
     Raises:
-        ValueError: a file is missing or malformed.
+        ValueError: a file is missing, malformed or of other classes.
     """
     catalog = Catalog.read(prepared / "catalog.json")
-    priors = ClassPriors.read(prepared / "class_priors.json")
-    shares = priors.labeled(catalog.class_names)
+    shares = ClassPriors.read(prepared / "class_priors.json").labeled(catalog.class_names)
     known = read_samples(prepared / "unlabeled_truth.tsv", labels=True, may_be_empty=True)
     return Experiment(
         catalog=catalog,
-        class_priors=priors.target(catalog.class_names),
         labeled_shares=shares,
-        tail=tuple(bool(rare) for rare in tail_classes(catalog.class_names, shares, evaluation)),
+        tail=tuple(tail_classes(catalog.class_names, shares, evaluation).tolist()),
         num_labeled=len(read_samples(prepared / "labeled.tsv", labels=True)),
         unlabeled=read_samples(prepared / "unlabeled.tsv", labels=False),
         truth={sample.image_id: sample for sample in known},
         val=read_samples(prepared / "val.tsv", labels=True),
-        rounds=read_rounds(rounds, ["0", *keys], catalog.class_names),
+        rounds=tuple(_read_round(rounds / key, key, catalog.class_names) for key in ("0", *sorted(keys, key=int))),
     )
+
+
+def _read_round(folder: Path, key: str, class_names: Sequence[str]) -> Round:
+    selection = calibrator = None
+    if key != "0":
+        selection = Selection.read(folder / "selection.json")
+        check_classes(folder / "selection.json", selection.class_names, class_names, stage="solve_thresholds")
+        calibrator = CalibratorFile.read(folder / "calibrator.json")
+    results = read_results(folder, key, class_names)
+    return Round(**vars(results), folder=folder, selection=selection, calibrator=calibrator)

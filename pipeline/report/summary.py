@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.report.numerals import NONE, count, percent, points, tone
-from pipeline.report.record import Experiment
-from pipeline.report.rounds import Round
+from pipeline.report.record import Experiment, Round
 from pipeline.results.summary import difference
 
 METHODS = {
@@ -19,14 +18,6 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Fact:
-    """A line of the head: what, and its value."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True)
 class Tile:
     """A figure in large type; `tone` is `up`, `down` or ""."""
 
@@ -36,8 +27,8 @@ class Tile:
     tone: str = ""
 
 
-def facts(experiment: Experiment, settings: Mapping[str, Any]) -> list[Fact]:
-    """Say what this experiment is.
+def facts(experiment: Experiment, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say what this experiment is: lines of the head, each a name and its value.
 
     Args:
         experiment: as read.
@@ -46,13 +37,13 @@ def facts(experiment: Experiment, settings: Mapping[str, Any]) -> list[Fact]:
     images = ((experiment.num_labeled, "labeled"), (len(experiment.unlabeled), "unlabeled"), (len(experiment.val), "validation"))
     protocols = dict.fromkeys(round_.metrics.protocol for round_ in experiment.rounds)
     return [
-        Fact("Data set", f"{experiment.catalog.name}, {experiment.catalog.num_classes} classes"),
-        Fact("Images", ", ".join(f"{count(number)} {name}" for number, name in images)),
-        Fact("Method", f"{settings['method']}: {METHODS[settings['method']]}"),
-        Fact("Labeling ratio", _ratios(experiment, settings)),
-        Fact("Equal pixels", "yes" if settings["equal_pixels"] else "no"),
-        Fact("Seed", str(settings["seed"])),
-        Fact("Protocol", "; ".join(protocols)),
+        ("Data set", f"{experiment.catalog.name}, {experiment.catalog.num_classes} classes"),
+        ("Images", ", ".join(f"{count(number)} {name}" for number, name in images)),
+        ("Method", f"{settings['method']}: {METHODS[settings['method']]}"),
+        ("Labeling ratio", _ratios(experiment, settings)),
+        ("Equal pixels", "yes" if settings["equal_pixels"] else "no"),
+        ("Seed", str(settings["seed"])),
+        ("Protocol", "; ".join(protocols)),
     ]
 
 
@@ -60,10 +51,8 @@ def tiles(experiment: Experiment) -> list[Tile]:
     """Pick the figures that a reader looks for first."""
     first, last = experiment.first.metrics, experiment.last.metrics
     shown = []
-    for name, after, before in (
-        ("mIoU", last.mean_iou, first.mean_iou),
-        ("tail mIoU", last.tail_mean_iou, first.tail_mean_iou),
-    ):
+    scores = (("mIoU", last.mean_iou, first.mean_iou), ("tail mIoU", last.tail_mean_iou, first.tail_mean_iou))
+    for name, after, before in scores:
         gain = points(difference(after, before))
         note = "round 0" if not experiment.students else "" if gain == NONE else f"{gain} points since round 0"
         shown.append(Tile(name, NONE if after is None else f"{percent(after, 1)} %", note, tone(gain)))
@@ -99,10 +88,8 @@ def _ratios(experiment: Experiment, settings: Mapping[str, Any]) -> str:
         return "not used"
     if settings["method"] == "st" and settings["st_confidence"] is not None and not settings["equal_pixels"]:
         return f"not used: every confidence from {settings['st_confidence']:g} on is kept"
-    ratios = [
-        f"{student.selection.labeling_ratio:g} in round {student.key}" for student in experiment.students if student.selection
-    ]
-    return ", ".join(ratios) or "no round of self-training"
+    chosen = [(student.key, student.selection) for student in experiment.students if student.selection]
+    return ", ".join(f"{selection.labeling_ratio:g} in round {key}" for key, selection in chosen) or "no round of self-training"
 
 
 def _change(name: str, after: float | None, before: float | None) -> str:

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pipeline.report.numerals import NONE, count, nats, percent, points, tone
-from pipeline.report.record import Experiment
-from pipeline.report.rounds import Round
+from pipeline.report.record import Experiment, Round
 from pipeline.results.summary import difference
 from pipeline.selection import Selection
 from pipeline.statistics.round_statistics import RoundStatistics
@@ -51,15 +50,19 @@ def css_color(color: tuple[int, int, int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
+def gain_cell(after: float | None, before: float | None) -> Cell:
+    """Spell a gain in percentage points, colored by its sign."""
+    text = points(difference(after, before))
+    return Cell(text, tone=tone(text))
+
+
 def rounds_table(experiment: Experiment) -> Table:
     """Compare the rounds: what the network scores, and what its pseudo labels are like."""
     first, last = experiment.first, experiment.last
 
     def score(name: str, title: str, value: Callable[[Round], float | None]) -> Row:
-        gain = _gain(difference(value(last), value(first)))
-        return Row(
-            (Cell(name), *(Cell(percent(value(round_)), tone="strong") for round_ in experiment.rounds), gain), title=title
-        )
+        cells = (Cell(percent(value(round_)), tone="strong") for round_ in experiment.rounds)
+        return Row((Cell(name), *cells, gain_cell(value(last), value(first))), title=title)
 
     def selected(name: str, title: str, text: Callable[[Selection], str], *, rule: bool = False) -> Row:
         texts = (NONE if round_.selection is None else text(round_.selection) for round_ in experiment.rounds)
@@ -96,13 +99,13 @@ def iou_table(experiment: Experiment) -> Table:
     for index, cell in enumerate(_class_cells(experiment)):
         values = [round_.metrics.iou[cell.text] for round_ in experiment.rounds]
         share = Cell(percent(float(experiment.labeled_shares[index])))
-        rows.append(Row((cell, share, *(Cell(percent(value)) for value in values), _gain(difference(values[-1], values[0])))))
+        rows.append(Row((cell, share, *(Cell(percent(value)) for value in values), gain_cell(values[-1], values[0]))))
     for name, means in (
         ("mean", [round_.metrics.mean_iou for round_ in experiment.rounds]),
         ("mean of tail classes", [round_.metrics.tail_mean_iou for round_ in experiment.rounds]),
     ):
         cells = (Cell(name), Cell(""), *(Cell(percent(value), tone="strong") for value in means))
-        rows.append(Row((*cells, _gain(difference(means[-1], means[0]))), rule=name == "mean"))
+        rows.append(Row((*cells, gain_cell(means[-1], means[0])), rule=name == "mean"))
     head = ("Class", "Labeled pixels", *(round_.label for round_ in experiment.rounds), "Gain")
     caption = "IoU on the validation images and share of the labeled pixels, in percent; gain in percentage points."
     return Table(caption, head, tuple(rows))
@@ -117,22 +120,19 @@ def selection_table(experiment: Experiment, student: Round) -> Table:
     for index, cell in enumerate(_class_cells(experiment)):
         threshold = chosen.class_thresholds[index]
         short = chosen.shortfalls[index]
-        rows.append(
-            Row(
-                (
-                    cell,
-                    Cell(count(chosen.predicted_counts[index])),
-                    Cell(NONE if threshold is None else f"{threshold:.4f}"),
-                    Cell(count(chosen.qualifying_counts[index])),
-                    Cell(percent(chosen.sampling_rates[index], 1) if chosen.qualifying_counts[index] else NONE),
-                    Cell(count(chosen.targets[index])),
-                    Cell(count(chosen.realized_counts[index])),
-                    Cell(count(short), tone="warn" if short else ""),
-                    Cell(percent(statistics.classes[index].precision, 1)),
-                    Cell(percent(statistics.classes[index].recall, 1)),
-                )
-            )
+        cells = (
+            cell,
+            Cell(count(chosen.predicted_counts[index])),
+            Cell(NONE if threshold is None else f"{threshold:.4f}"),
+            Cell(count(chosen.qualifying_counts[index])),
+            Cell(percent(chosen.sampling_rates[index], 1) if chosen.qualifying_counts[index] else NONE),
+            Cell(count(chosen.targets[index])),
+            Cell(count(chosen.realized_counts[index])),
+            Cell(count(short), tone="warn" if short else ""),
+            Cell(percent(statistics.classes[index].precision, 1)),
+            Cell(percent(statistics.classes[index].recall, 1)),
         )
+        rows.append(Row(cells))
     rows.append(_totals(chosen, statistics.accuracy))
     head = ("Class", "Predicted", "Threshold", "Qualify", "Rate", "Target", "Labeled", "Shortfall", "Precision", "Recall")
     caption = "Pixels of all unlabeled images; rate, precision and recall in percent, the last two where true labels exist."
@@ -159,11 +159,6 @@ def _class_cells(experiment: Experiment) -> list[Cell]:
         Cell(name, color=css_color(color), tag="tail" if rare else "")
         for name, color, rare in zip(catalog.class_names, catalog.colors, experiment.tail, strict=True)
     ]
-
-
-def _gain(value: float | None) -> Cell:
-    text = points(value)
-    return Cell(text, tone=tone(text))
 
 
 def _asked(chosen: Selection) -> str:

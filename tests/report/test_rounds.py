@@ -1,21 +1,26 @@
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pipeline.files import read_json, write_json
-from pipeline.report.rounds import read_rounds
-from tests.report.cases import NAMES, Case, write_case
+from pipeline.report.record import Round, read_experiment
+from tests.report.cases import Case, evaluation, write_case
+
+
+def read_rounds(folder: Path, keys: Sequence[str]) -> tuple[Round, ...]:
+    return read_experiment(folder.parent / "prepared", folder, keys, evaluation()).rounds
 
 
 def test_rounds_come_in_numerical_order_and_others_are_left_alone(tmp_path: Path) -> None:
     _, folder = write_case(tmp_path, Case(keys=("10", "9", "3")))
-    assert [one.key for one in read_rounds(folder, ["10", "0", "9"], NAMES)] == ["0", "9", "10"]
+    assert [one.key for one in read_rounds(folder, ["10", "9"])] == ["0", "9", "10"]
 
 
 def test_values_are_those_of_the_files(tmp_path: Path) -> None:
     _, folder = write_case(tmp_path, Case(unpredicted=(1,)))
-    first, second, _ = read_rounds(folder, ["0", "1", "2"], NAMES)
+    first, second, _ = read_rounds(folder, ["1", "2"])
     tree = read_json(folder / "1/metrics.json")
     assert first.selection is None
     assert first.statistics is None
@@ -53,7 +58,7 @@ def test_a_file_that_is_missing_or_damaged_is_named(name: str, text: str | None,
     if text is not None:
         path.write_text(text)
     with pytest.raises(ValueError, match=f"{path} - .*{stage}") as raised:
-        read_rounds(folder, ["0", "1", "2"], NAMES)
+        read_rounds(folder, ["1", "2"])
     assert "\n" not in str(raised.value)
 
 
@@ -63,4 +68,4 @@ def test_a_round_of_other_classes_is_refused(name: str, tmp_path: Path) -> None:
     _, other = write_case(tmp_path / "other", Case(class_names=("road", "sky", "pole", "else")))
     write_json(folder / "1" / name, read_json(other / "1" / name))
     with pytest.raises(ValueError, match=f"{name} - expected .*else"):
-        read_rounds(folder, ["0", "1"], NAMES)
+        read_rounds(folder, ["1"])

@@ -133,7 +133,7 @@ def test_the_head_says_which_ratio_was_used(tmp_path: Path) -> None:
     settings = Case().settings
 
     def ratio(**changes: object) -> str:
-        return {fact.name: fact.value for fact in facts(experiment, settings | changes)}["Labeling ratio"]
+        return dict(facts(experiment, settings | changes))["Labeling ratio"]
 
     assert ratio() == "0.5 in round 1, 0.5 in round 2"
     assert ratio(method="none") == "not used"
