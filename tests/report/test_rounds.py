@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.files import read_json, write_json
+from pipeline.files import read_json, write_text
 from pipeline.report.rounds import read_rounds
 from tests.report.cases import NAMES, Case, write_case
 
@@ -61,6 +61,6 @@ def test_a_file_that_is_missing_or_damaged_is_named(name: str, text: str | None,
 def test_a_round_of_other_classes_is_refused(name: str, tmp_path: Path) -> None:
     _, folder = write_case(tmp_path / "right", Case())
     _, other = write_case(tmp_path / "other", Case(class_names=("road", "sky", "pole", "else")))
-    write_json(folder / "1" / name, read_json(other / "1" / name))
+    write_text(folder / "1" / name, (other / "1" / name).read_text())
     with pytest.raises(ValueError, match=f"{name} - expected .*else"):
         read_rounds(folder, ["0", "1"], NAMES)
