@@ -80,11 +80,6 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write `value` as indented JSON, whole or not at all; floats read back exactly, NaN and infinity are refused."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
 def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is what it is; the caller checks it
     """Read a JSON file.
 

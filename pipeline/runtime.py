@@ -44,9 +44,6 @@ __all__ = ["autocast", "prepare_device", "seed_torch", "torchvision"]
 def prepare_device(params: RuntimeParams) -> torch.device:
     """Choose the device, set the number of threads and ask for deterministic algorithms.
 
-    Args:
-        params: the `runtime` section.
-
     Raises:
         ValueError: a GPU is asked for and there is none.
     """

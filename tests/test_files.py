@@ -1,5 +1,4 @@
 import json
-import math
 import os
 import shutil
 import signal
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.files import atomic_path, digest, read_json, write_json, write_text
+from pipeline.files import atomic_path, digest, read_json, write_text
 
 
 class StopError(Exception):
@@ -128,17 +127,8 @@ def test_read_only_hard_links_of_a_cache_are_not_written_through(tmp_path: Path,
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False)))
 def test_floats_in_json_read_back_exactly(tmp_path_factory: pytest.TempPathFactory, values: list[float]) -> None:
     path = tmp_path_factory.getbasetemp() / "values.json"
-    write_json(path, values)
+    write_text(path, json.dumps(values))
     assert list(map(repr, read_json(path))) == list(map(repr, values))
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, [-math.inf]])
-def test_json_without_a_number_is_refused_and_the_old_file_stays(tmp_path: Path, value: object) -> None:
-    path = tmp_path / "values.json"
-    write_json(path, 1)
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(path, value)
-    assert json.loads(path.read_text()) == 1
 
 
 def test_a_digest_covers_names_and_contents_and_nothing_else(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.calibration.bins import bin_of
-from pipeline.calibration.pixels import PROBABILITY_FLOOR
+from pipeline.calibration.pixels import PROBABILITY_FLOOR, bin_of
 from pipeline.schema import Section
 
 NUM_BINS = 15

@@ -50,14 +50,3 @@ class CalibratorFile(Artifact):
     """Reliability on the validation images without the calibrator, by bin of the confidence."""
     after: Diagram | None = None
     """And with it."""
-
-
-def fit_calibrator(method: str, pixels: FittingPixels, *, bins: int) -> Calibrator:
-    """Fit a calibrator.
-
-    Args:
-        method: a key of `FIT`.
-        pixels: to fit on.
-        bins: of histogram binning.
-    """
-    return FIT[method](pixels, bins)

@@ -21,7 +21,7 @@ def fit_scores(
     pixels: FittingPixels,
     *,
     start: Array,
-    bounds: tuple[Array, Array],
+    limit: float,
     scores: Callable[[Array, Array], Array],
     gradient: Callable[[Array, Array, Array], Array],
 ) -> Array:
@@ -30,7 +30,7 @@ def fit_scores(
     Args:
         pixels: to fit on; read in chunks, so float64 copies stay small.
         start: (K,) parameters.
-        bounds: lowest and highest value of each.
+        limit: largest absolute value of each.
         scores: of (P, C) log-probabilities and the parameters, (P, C).
         gradient: of (P, C) log-probabilities, (P, C) derivatives by the scores and the parameters, (K,), summed over pixels.
 
@@ -53,7 +53,7 @@ def fit_scores(
         return total / len(pixels.labels), slope / len(pixels.labels)
 
     found = minimize(
-        objective, start, jac=True, method="L-BFGS-B", bounds=np.stack(bounds, axis=1),
+        objective, start, jac=True, method="L-BFGS-B", bounds=[(-limit, limit)] * len(start),
         options={"maxiter": 500, "maxfun": 1000, "ftol": 1e-12, "gtol": 1e-8},
     )  # fmt: skip
     best: Array = found.x if objective(found.x)[0] <= objective(start)[0] else start

@@ -13,7 +13,7 @@ from pipeline.calibration.calibration_error import (
     no_pixels,
     reliability_diagram,
 )
-from pipeline.calibration.calibrator import Calibrator, CalibratorFile, fit_calibrator
+from pipeline.calibration.calibrator import FIT, Calibrator, CalibratorFile
 from pipeline.calibration.pixels import LabeledMap, sample_pixels
 from pipeline.machine.progress import Progress
 from pipeline.params import CalibrationFitParams
@@ -55,7 +55,7 @@ def fit_round(
         ValueError: no pixel to fit on has a class.
     """
     pixels = sample_pixels(fitting, ignore_index=IGNORE_INDEX, most=params.max_pixels, rng=rng)
-    fitted = fit_calibrator(method, pixels, bins=params.bins)
+    fitted = FIT[method](pixels, params.bins)
     before, after = _measure(val, fitted, len(class_names))
     return CalibratorFile(
         class_names=tuple(class_names),

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from pipeline.calibration.bins import bin_of
-from pipeline.calibration.pixels import FittingPixels, calibrate_chunks
+from pipeline.calibration.pixels import FittingPixels, bin_of, calibrate_chunks
 from pipeline.schema import Section
 
 

@@ -46,11 +46,10 @@ def fit_matrix(pixels: FittingPixels) -> MatrixScaling:
     def gradient(inputs: Array, slopes: Array, _: Array) -> Array:
         return np.concatenate([(slopes.T @ inputs).ravel(), slopes.sum(axis=0)])
 
-    size = count * count + count
     found = fit_scores(
         pixels,
         start=np.concatenate([np.eye(count).ravel(), np.zeros(count)]),
-        bounds=(np.full(size, -LIMIT), np.full(size, LIMIT)),
+        limit=LIMIT,
         scores=scores,
         gradient=gradient,
     )

@@ -34,6 +34,11 @@ class FittingPixels:
         return int(self.probs.shape[1])
 
 
+def bin_of(values: NDArray[np.floating], bins: int) -> NDArray[np.int64]:
+    """Return the bin of each value, 0..bins - 1, of equal width on [0, 1]; closed below, the last one on both sides."""
+    return np.clip((values.astype(np.float64) * bins).astype(np.int64), 0, bins - 1)
+
+
 def log_probs(probs: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return natural logarithms in float64, those of values below `PROBABILITY_FLOOR` as if they were it.
 

@@ -39,7 +39,7 @@ def fit_temperature(pixels: FittingPixels) -> Temperature:
     found = fit_scores(
         pixels,
         start=np.zeros(1),
-        bounds=(np.array([-math.log(_LARGEST)]), np.array([math.log(_LARGEST)])),
+        limit=math.log(_LARGEST),
         scores=lambda inputs, parameters: inputs * np.exp(-parameters[0]),
         gradient=gradient,
     )

@@ -45,7 +45,7 @@ def fit_vector(pixels: FittingPixels) -> VectorScaling:
     found = fit_scores(
         pixels,
         start=np.concatenate([np.ones(count), np.zeros(count)]),
-        bounds=(np.full(2 * count, -LIMIT), np.full(2 * count, LIMIT)),
+        limit=LIMIT,
         scores=lambda inputs, parameters: inputs * parameters[:count] + parameters[count:],
         gradient=gradient,
     )

@@ -10,20 +10,20 @@ from pipeline.datasets.raw_files import collect, expect_folder, expect_images, i
 from pipeline.params import CamVidParams
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 
-CLASS_NAMES = ("sky", "building", "pole", "road", "sidewalk", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
-COLORS = (
-    (128, 128, 128),
-    (128, 0, 0),
-    (192, 192, 128),
-    (128, 64, 128),
-    (60, 40, 222),
-    (128, 128, 0),
-    (192, 128, 128),
-    (64, 64, 128),
-    (64, 0, 128),
-    (64, 64, 0),
-    (0, 128, 192),
-)
+CLASSES = {
+    "sky": (128, 128, 128),
+    "building": (128, 0, 0),
+    "pole": (192, 192, 128),
+    "road": (128, 64, 128),
+    "sidewalk": (60, 40, 222),
+    "tree": (128, 128, 0),
+    "sign": (192, 128, 128),
+    "fence": (64, 64, 128),
+    "car": (64, 0, 128),
+    "pedestrian": (64, 64, 0),
+    "bicyclist": (0, 128, 192),
+}
+"""Name and color of each class, in the order of the train ids."""
 VOID = 11
 _REMEDY = "unpack CamVid of the SegNet tutorial there or set data.root"
 
@@ -51,8 +51,9 @@ def find_camvid(root: Path, params: CamVidParams) -> DataSet:
                 f"{root} - expected frames of {held_out} and of other videos - found {len(val)} and {len(train)}"
                 " - set data.camvid.val_sequence"
             )
-    train_ids = {index: index for index in range(len(CLASS_NAMES))} | {VOID: IGNORE_INDEX}
-    return DataSet(Catalog(name="camvid", class_names=CLASS_NAMES, colors=COLORS, train_ids=train_ids), train, val)
+    train_ids = {index: index for index in range(len(CLASSES))} | {VOID: IGNORE_INDEX}
+    catalog = Catalog(name="camvid", class_names=tuple(CLASSES), colors=tuple(CLASSES.values()), train_ids=train_ids)
+    return DataSet(catalog, train, val)
 
 
 def _read_part(root: Path, name: str) -> dict[str, Pair]:

@@ -1,6 +1,7 @@
 """Open every file once, before hours are spent: a damaged image or an impossible label is found in `prepare`, by name."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,23 +18,16 @@ from pipeline.samples.sample_lists import Sample
 def check_samples(
     data_set: DataSet, image_ids: Sequence[str], *, labels_required: bool, workers: int
 ) -> Iterator[tuple[Sample, NDArray[np.int64]]]:
-    """Read every image and label file; yield the sample and its (C,) pixel counts (zeros without a label file).
+    """Read the images of a data set and their label files; yield samples and (C,) pixel counts in the order of `image_ids`.
 
-    Args:
-        data_set: the images come from.
-        image_ids: which of its images, in the order to yield.
-        labels_required: whether an image without a label file is an error.
-        workers: threads.
+    An image without a label file has counts of zero, or is an error if `labels_required`.
 
     Raises:
         ValueError: a file is damaged, sizes differ, a value is no class, or a required label file is missing.
     """
     pairs = data_set.pairs
-
-    def check(image_id: str) -> tuple[Sample, NDArray[np.int64]]:
-        return _check_pair(image_id, pairs[image_id], data_set.catalog, labels_required=labels_required)
-
-    yield from map_ordered(check, image_ids, workers=workers)
+    check = partial(_check_pair, catalog=data_set.catalog, labels_required=labels_required)
+    yield from map_ordered(lambda image_id: check(image_id, pairs[image_id]), image_ids, workers=workers)
 
 
 def _check_pair(image_id: str, pair: Pair, catalog: Catalog, *, labels_required: bool) -> tuple[Sample, NDArray[np.int64]]:

@@ -28,11 +28,7 @@ FINDERS: dict[str, Callable[[DataParams, Path, Path], DataSet]] = {
 
 
 def find_data_set(params: DataParams, *, drawn: Path) -> DataSet:
-    """Find the data set that `params` names.
-
-    Args:
-        params: the `data` section.
-        drawn: folder that a procedural data set draws its files into; others leave it alone.
+    """Find the data set that the `data` section names; a procedural one draws its files into the folder `drawn`.
 
     Raises:
         ValueError: files are missing; names which file is expected where.
@@ -41,12 +37,7 @@ def find_data_set(params: DataParams, *, drawn: Path) -> DataSet:
 
 
 def find_source(params: DataParams, target: DataSet, *, drawn: Path) -> DataSet:
-    """Find the data set whose labels train: `data.source` in domain adaptation, else the target itself.
-
-    Args:
-        params: the `data` section.
-        target: what `find_data_set` found.
-        drawn: as there.
+    """Find the data set whose labels train: `data.source` in domain adaptation, else `target`, which `find_data_set` found.
 
     Raises:
         ValueError: files are missing, or the two have other classes.

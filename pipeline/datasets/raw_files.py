@@ -22,11 +22,7 @@ def expect_folder(folder: Path, data_set: str, remedy: str) -> Path:
 
 
 def expect_file(file: Path, data_set: str, remedy: str) -> Path:
-    """Return `file`.
-
-    Raises:
-        ValueError: there is no such file; `remedy` says what to do.
-    """
+    """Return `file`, or raise likewise."""
     if not file.is_file():
         raise ValueError(f"{file} - expected a file of {data_set} - found none - {remedy}")
     return file
@@ -34,13 +30,8 @@ def expect_file(file: Path, data_set: str, remedy: str) -> Path:
 
 def find_images(folder: Path) -> list[Path]:
     """Return all image files below `folder`, sorted; what lies under a name with a leading dot is left out."""
-    return [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in IMAGE_SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    ]
+    files = (file for file in sorted(folder.rglob("*")) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    return [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 
 def if_file(path: Path) -> Path | None:

@@ -27,35 +27,26 @@ class Split:
     holdout: list[str]
 
 
-def draw(candidates: Collection[str], count: int, *, seed: int, name: str) -> list[str]:
-    """Draw `count` image ids, sorted.
+def _draw(pool: Collection[str], count: int, *, seed: int, name: str, candidates: Collection[str] | None = None) -> list[str]:
+    """Draw `count` image ids, sorted, among the candidates of a pool; None = all of it.
 
-    The candidates are shuffled once per seed and the first are taken, so a smaller draw lies in a larger one: 1/8 of the train
-    images in 1/4 of them.
-
-    Args:
-        candidates: image ids; their order does not matter.
-        count: at most their number.
-        seed: of the experiment.
-        name: what is drawn; keys the generator.
+    The pool is shuffled once per seed and the first candidates are taken, so a smaller draw lies in a larger one: 1/8 of the
+    train images in 1/4 of them. And it stays the same when an image that was not drawn loses its label file.
     """
-    order = keyed_generator(seed, name).permutation(sorted(candidates))
-    return sorted(str(image_id) for image_id in order[:count])
+    order = [str(image_id) for image_id in keyed_generator(seed, name).permutation(sorted(pool))]
+    return sorted([image_id for image_id in order if candidates is None or image_id in candidates][:count])
 
 
 def draw_labeled(pool: Mapping[str, Pair], *, fraction: float, seed: int) -> list[str]:
     """Draw the labeled images of a train pool among those that have a label file.
 
-    Args:
-        pool: image ids and their files.
-        fraction: share of the pool to label, in (0, 1]; rounded, but one image at least is labeled and, below 1, one is not.
-            1 takes every image that has a label file.
-        seed: of the shuffle.
+    The fraction, in (0, 1], is that of the pool; rounded, but one image at least is labeled and, below 1, one is not. 1 takes
+    every image that has a label file.
 
     Raises:
         ValueError: the pool has too few label files.
     """
-    candidates = [image_id for image_id, pair in pool.items() if pair.labels]
+    candidates = {image_id for image_id, pair in pool.items() if pair.labels}
     count = len(candidates) if fraction == 1.0 else min(max(round(fraction * len(pool)), 1), len(pool) - 1)
     if not 1 <= count <= len(candidates):
         bare = next((f"{pair.image}" for pair in pool.values() if not pair.labels), "the data set")
@@ -63,21 +54,14 @@ def draw_labeled(pool: Mapping[str, Pair], *, fraction: float, seed: int) -> lis
             f"data.labeled_fraction - expected label files for {max(count, 1)} of {len(pool)} train images"
             f" - found {len(candidates)}, none for {bare} - add label files, lower the fraction, or set it to 1.0 for all"
         )
-    return _draw_with_labels(pool, count, seed=seed, name="split")
+    return _draw(pool, count, seed=seed, name="split", candidates=candidates)
 
 
 def build_split(data_set: DataSet, source: DataSet, params: DataParams, *, lists: Path, seed: int) -> Split:
-    """Split a data set as its parameters say.
+    """Split a data set, which gives the unlabeled and the validation images, as the `data` section says.
 
-    Args:
-        data_set: gives the unlabeled and the validation images.
-        source: gives the labeled images; the same data set but in domain adaptation.
-        params: the `data` section.
-        lists: folder of the user's own lists.
-        seed: of the draws.
-
-    Returns:
-        The sets; none is unlabeled where every image is labeled, none held out unless the parameters say so.
+    The source gives the labeled images: the same data set but in domain adaptation. `lists` is the folder of the user's own
+    lists. No image is unlabeled where every one is labeled, none held out unless the parameters say so.
 
     Raises:
         ValueError: a list is missing, empty or names unknown images, the sets overlap, or there is no labeled or no validation
@@ -99,12 +83,12 @@ def build_split(data_set: DataSet, source: DataSet, params: DataParams, *, lists
                 f"params.yaml - data.unlabeled_count - expected at most the {len(unlabeled)} unlabeled images that there are"
                 f" - found {params.unlabeled_count} - lower it, or set it to null for all"
             )
-        unlabeled = draw(unlabeled, params.unlabeled_count, seed=seed, name="unlabeled")
+        unlabeled = _draw(unlabeled, params.unlabeled_count, seed=seed, name="unlabeled")
     _check_disjoint("unlabeled", unlabeled, "val", val)
     if not adapts:
         _check_disjoint("labeled", labeled, "unlabeled", unlabeled)
         _check_disjoint("labeled", labeled, "val", val)
-    holdout = draw(labeled, _holdout_count(len(labeled), params.holdout_fraction), seed=seed, name="holdout")
+    holdout = _draw(labeled, _holdout_count(len(labeled), params.holdout_fraction), seed=seed, name="holdout")
     return Split(sorted(set(labeled) - set(holdout)), sorted(unlabeled), sorted(val), holdout)
 
 
@@ -125,24 +109,14 @@ def _val(data_set: DataSet, params: DataParams, *, lists: Path, seed: int) -> li
         return read_ids(lists / params.val_list, data_set.pairs)
     if data_set.val:
         return sorted(data_set.val)
-    candidates = [image_id for image_id, pair in data_set.train.items() if pair.labels]
+    candidates = {image_id for image_id, pair in data_set.train.items() if pair.labels}
     if len(candidates) < 2:
         raise ValueError(
             f"params.yaml - data.val_list - expected two images with label files at least, to learn from and to evaluate on"
             f" - found {len(candidates)} - label more images"
         )
     count = min(max(round(params.val_fraction * len(candidates)), 1), len(candidates) - 1)
-    return _draw_with_labels(data_set.train, count, seed=seed, name="val")
-
-
-def _draw_with_labels(pool: Mapping[str, Pair], count: int, *, seed: int, name: str) -> list[str]:
-    """Draw images that have a label file.
-
-    All are shuffled and the first with a label file are taken, so the draw stays the same when an image that was not drawn
-    loses its label file.
-    """
-    order = [str(image_id) for image_id in keyed_generator(seed, name).permutation(sorted(pool))]
-    return sorted([image_id for image_id in order if pool[image_id].labels][:count])
+    return _draw(data_set.train, count, seed=seed, name="val", candidates=candidates)
 
 
 def _labeled(data_set: DataSet, pool: Mapping[str, Pair], params: DataParams, *, lists: Path, seed: int) -> list[str]:

@@ -17,11 +17,7 @@ from pipeline.runtime import autocast
 
 
 class Predictor:
-    """A network in eval mode on its device, and the protocol by which it predicts.
-
-    Attributes:
-        device: where the network is.
-    """
+    """A network in eval mode on its `device`, and the protocol by which it predicts."""
 
     def __init__(
         self, network: SegmentationNetwork, params: InferenceParams, device: torch.device, *, compiled: bool = False
@@ -34,14 +30,7 @@ class Predictor:
         self.device = device
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Predict one image.
-
-        Args:
-            image: (H, W, 3) uint8, RGB.
-
-        Returns:
-            (C, H, W) float32, each pixel sums to 1.
-        """
+        """Predict one image, (H, W, 3) uint8 RGB: (C, H, W) float32, each pixel sums to 1."""
         mean: NDArray[np.float32] = self.predict(self.prepare(image)).cpu().numpy()
         return mean
 
@@ -80,12 +69,9 @@ class Predictor:
         return next(self.predictions(lambda _: image, count=1, workers=1))
 
     def predictions(self, read: Callable[[int], NDArray[np.uint8]], *, count: int, workers: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield the prediction of every image; reading, network and what the caller does overlap.
+        """Yield the prediction of every image, which `workers` threads `read`: from 0 .. count - 1 to (H, W, 3) uint8.
 
-        Args:
-            read: from 0 .. count - 1 to (H, W, 3) uint8.
-            count: of images.
-            workers: threads that read.
+        Reading, network and what the caller does overlap.
         """
         prepared = map_ordered(lambda index: self.prepare(read(index)), range(count), workers=workers)
         yield from map_ordered(self._to_host, (arg_max(self.predict(image)) for image in prepared), workers=1)

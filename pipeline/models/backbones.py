@@ -4,7 +4,7 @@ from torch import Tensor
 
 from pipeline.models.mobilenet import MobileBackbone
 from pipeline.models.network import Backbone
-from pipeline.models.resnet import build_tiny, wrap_resnet
+from pipeline.models.resnet import ResidualBackbone, build_tiny
 from pipeline.runtime import torchvision
 
 
@@ -30,7 +30,9 @@ def build_backbone(name: str, *, output_stride: int, weights: str) -> Backbone:
     if mobile:
         assert output_stride == 16
         return MobileBackbone(classifier.features)
-    return wrap_resnet(classifier, output_stride)
+    layers = [classifier.layer1, classifier.layer2, classifier.layer3, classifier.layer4]
+    stem = (classifier.conv1, classifier.bn1, classifier.maxpool)
+    return ResidualBackbone(stem, layers, stride=4, output_stride=output_stride)
 
 
 def _read_imagenet_weights(name: str) -> dict[str, Tensor]:

@@ -12,24 +12,23 @@ from pipeline.models.pspnet import PSPNet
 from pipeline.models.weights import load_weights
 from pipeline.params import ModelParams
 
+BUILDERS: dict[str, Callable[[Backbone, ModelParams, int], SegmentationNetwork]] = {
+    "pspnet": PSPNet,
+    "deeplabv2": DeepLabV2,
+    "deeplabv3": DeepLabV3,
+    "lraspp": LRASPP,
+}
 _NAMED_WEIGHTS = ("none", "imagenet")  # anything else is a file
 
 
 def build_network(params: ModelParams, num_classes: int) -> SegmentationNetwork:
-    """Build a network in training mode, on the CPU.
-
-    Args:
-        params: the `model` section. Random weights come from torch's global generator: seed it before.
-        num_classes: C.
+    """Build a network in training mode, on the CPU. Random weights come from torch's global generator: seed it before.
 
     Raises:
         ValueError: the weights cannot be had or do not fit.
     """
-    backbone = build_backbone(
-        params.backbone,
-        output_stride=params.output_stride,
-        weights=params.weights if params.weights in _NAMED_WEIGHTS else "none",
-    )
+    named = params.weights if params.weights in _NAMED_WEIGHTS else "none"
+    backbone = build_backbone(params.backbone, output_stride=params.output_stride, weights=named)
     network = BUILDERS[params.network](backbone, params, num_classes)
     if params.weights not in _NAMED_WEIGHTS:
         load_weights(network, Path(params.weights))
@@ -48,35 +47,3 @@ def weight_files(params: ModelParams) -> list[Path]:
     if not path.is_file():
         raise ValueError(f"params.yaml - model.weights - expected none, imagenet or a file - found {path} - correct the path")
     return [path]
-
-
-def _build_pspnet(backbone: Backbone, params: ModelParams, num_classes: int) -> PSPNet:
-    return PSPNet(
-        backbone,
-        num_classes=num_classes,
-        bins=params.bins,
-        head_width=params.head_width,
-        dropout=params.dropout,
-        auxiliary=params.auxiliary,
-    )
-
-
-def _build_deeplabv2(backbone: Backbone, params: ModelParams, num_classes: int) -> DeepLabV2:
-    return DeepLabV2(backbone, num_classes=num_classes, dropout=params.dropout, auxiliary=params.auxiliary)
-
-
-def _build_deeplabv3(backbone: Backbone, params: ModelParams, num_classes: int) -> DeepLabV3:
-    return DeepLabV3(backbone, num_classes=num_classes, auxiliary=params.auxiliary)
-
-
-def _build_lraspp(backbone: Backbone, params: ModelParams, num_classes: int) -> LRASPP:
-    assert not params.auxiliary
-    return LRASPP(backbone, num_classes=num_classes)
-
-
-BUILDERS: dict[str, Callable[[Backbone, ModelParams, int], SegmentationNetwork]] = {
-    "pspnet": _build_pspnet,
-    "deeplabv2": _build_deeplabv2,
-    "deeplabv3": _build_deeplabv3,
-    "lraspp": _build_lraspp,
-}

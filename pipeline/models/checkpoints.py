@@ -74,10 +74,7 @@ def write_model(
 
 
 def read_model(path: Path) -> Checkpoint:
-    """Rebuild the network of a checkpoint.
-
-    Args:
-        path: written by `write_model`.
+    """Rebuild the network of a checkpoint that `write_model` wrote.
 
     Raises:
         ValueError: no such file, no checkpoint of this version, or tensors that do not fit its own header.

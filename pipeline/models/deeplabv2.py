@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from pipeline.models.network import Backbone, SegmentationNetwork, build_head, initialize_convolutions
+from pipeline.params import ModelParams
 
 _DILATIONS = (6, 12, 18, 24)
 
@@ -17,17 +18,9 @@ class DeepLabV2(SegmentationNetwork):
         Table 2; the classifiers are those of Chen et al., Sec. 3.2, at the dilations of their "ASPP-L".
     """
 
-    def __init__(self, backbone: Backbone, *, num_classes: int, dropout: float, auxiliary: bool) -> None:
-        """Put the classifiers on a backbone; their weights are drawn from torch's global generator.
-
-        Args:
-            backbone: gives the features of layer3 and layer4.
-            num_classes: C.
-            dropout: probability by which a channel of the auxiliary head is dropped in training; the four classifiers
-                have no dropout.
-            auxiliary: also classify layer3 in training; the paper's setting does not.
-        """
-        super().__init__(backbone, num_classes=num_classes)
+    def __init__(self, backbone: Backbone, params: ModelParams, num_classes: int) -> None:
+        """Put the classifiers on a backbone; their weights are drawn from torch's global generator."""
+        super().__init__(backbone, num_classes)
         layer3, layer4 = backbone.channels
         self.aspp = nn.ModuleList(
             nn.Conv2d(layer4, num_classes, kernel_size=3, padding=dilation, dilation=dilation) for dilation in _DILATIONS
@@ -35,8 +28,9 @@ class DeepLabV2(SegmentationNetwork):
         for branch in self.aspp:
             nn.init.normal_(branch.weight, std=0.01)  # type: ignore[arg-type] # a ModuleList forgets what it holds
             nn.init.zeros_(branch.bias)  # type: ignore[arg-type]
-        self.auxiliary_head = build_head(layer3, layer3 // 4, num_classes, dropout=dropout) if auxiliary else None
-        if self.auxiliary_head is not None:
+        self.auxiliary_head = None
+        if params.auxiliary:
+            self.auxiliary_head = build_head(layer3, layer3 // 4, num_classes, dropout=params.dropout)
             initialize_convolutions(self.auxiliary_head)
 
     def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from pipeline.models.network import Backbone, PooledBatchNorm2d, SegmentationNetwork, upsample_to_edges
+from pipeline.params import ModelParams
 from pipeline.runtime import torchvision
 
 
@@ -15,21 +16,15 @@ class DeepLabV3(SegmentationNetwork):
         Chen et al., Sec. 3.3, Fig. 5; torchvision's dilations are those of output stride 8: 12, 24 and 36.
     """
 
-    def __init__(self, backbone: Backbone, *, num_classes: int, auxiliary: bool) -> None:
-        """Put the heads on a backbone; their weights are drawn from torch's global generator.
-
-        Args:
-            backbone: gives the features of layer3 and layer4.
-            num_classes: C.
-            auxiliary: also classify layer3 in training.
-        """
-        super().__init__(backbone, num_classes=num_classes, upsample=upsample_to_edges)
+    def __init__(self, backbone: Backbone, params: ModelParams, num_classes: int) -> None:
+        """Put the heads on a backbone; their weights are drawn from torch's global generator."""
+        super().__init__(backbone, num_classes, upsample_to_edges)
         layer3, layer4 = backbone.channels
         segmentation = torchvision.models.segmentation
         self.classifier = segmentation.deeplabv3.DeepLabHead(layer4, num_classes)
         pooling = self.classifier[0].convs[-1]
         pooling[2] = PooledBatchNorm2d(pooling[2].num_features)
-        self.aux_classifier = segmentation.fcn.FCNHead(layer3, num_classes) if auxiliary else None
+        self.aux_classifier = segmentation.fcn.FCNHead(layer3, num_classes) if params.auxiliary else None
 
     def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:
         """Classify layer4 beside its dilated and pooled convolutions."""

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from pipeline.models.network import Backbone, SegmentationNetwork, upsample_to_edges
+from pipeline.params import ModelParams
 from pipeline.runtime import torchvision
 
 _WIDTH = 128  # channels of the pooled features, torchvision's
@@ -18,14 +19,10 @@ class LRASPP(SegmentationNetwork):
         Howard et al., Sec. 6.4, Fig. 10.
     """
 
-    def __init__(self, backbone: Backbone, *, num_classes: int) -> None:
-        """Put the head on a backbone; its weights are drawn from torch's global generator.
-
-        Args:
-            backbone: gives features at strides 8 and 16.
-            num_classes: C.
-        """
-        super().__init__(backbone, num_classes=num_classes, upsample=upsample_to_edges)
+    def __init__(self, backbone: Backbone, params: ModelParams, num_classes: int) -> None:
+        """Put the head on a backbone of strides 8 and 16; its weights are drawn from torch's global generator."""
+        assert not params.auxiliary
+        super().__init__(backbone, num_classes, upsample_to_edges)
         self.classifier = torchvision.models.segmentation.lraspp.LRASPPHead(*backbone.channels, num_classes, _WIDTH)
 
     def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:

@@ -18,6 +18,10 @@ class SegmentationOutput(NamedTuple):
     """(N,C,H,W) of the auxiliary head; None in eval mode and for a network without one."""
 
 
+Upsample = Callable[[Tensor, int, tuple[int, int]], Tensor]
+"""From (N,C,h,w) logits, pixels per logit and the size of the images to logits at that size."""
+
+
 class Backbone(nn.Module, ABC):
     """The part that weights learned on ImageNet load into; it gives features at two depths.
 
@@ -68,14 +72,8 @@ class SegmentationNetwork(nn.Module, ABC):
         num_classes: C.
     """
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        *,
-        num_classes: int,
-        upsample: Callable[[Tensor, int, tuple[int, int]], Tensor] = upsample_by_stride,
-    ) -> None:
-        """Take the backbone; a subclass adds the heads. `upsample` takes logits, pixels per logit and the size of the images."""
+    def __init__(self, backbone: Backbone, num_classes: int, upsample: Upsample = upsample_by_stride) -> None:
+        """Take the backbone; a subclass adds the heads."""
         super().__init__()
         self.backbone = backbone
         self.num_classes = num_classes

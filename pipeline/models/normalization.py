@@ -10,10 +10,7 @@ _STD = (0.229, 0.224, 0.225)
 
 
 def normalize(image: NDArray[np.uint8]) -> torch.Tensor:
-    """Turn an image into the input of a network.
-
-    Args:
-        image: (H, W, 3), uint8, RGB.
+    """Turn an image, (H, W, 3) uint8 RGB, into the input of a network.
 
     Returns:
         (3, H, W), float32: zero mean and unit variance over ImageNet; the mean color becomes 0.

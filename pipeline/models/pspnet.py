@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.models.network import Backbone, PooledBatchNorm2d, SegmentationNetwork, build_head, initialize_convolutions
+from pipeline.params import ModelParams
 
 
 class PSPNet(SegmentationNetwork):
@@ -16,24 +17,15 @@ class PSPNet(SegmentationNetwork):
         Sec. 4.1, "Backbone"; the heads are those of Zhao et al., Sec. 3.2 and 3.3.
     """
 
-    def __init__(
-        self, backbone: Backbone, *, num_classes: int, bins: tuple[int, ...], head_width: int, dropout: float, auxiliary: bool
-    ) -> None:
-        """Put the heads on a backbone; their weights are drawn from torch's global generator.
-
-        Args:
-            backbone: gives the features of layer3 and layer4.
-            num_classes: C.
-            bins: grid sizes of the pyramid pooling.
-            head_width: channels of the fused feature in front of the classifier.
-            dropout: probability by which a channel in front of a classifier is dropped in training.
-            auxiliary: also classify layer3 in training.
-        """
-        super().__init__(backbone, num_classes=num_classes)
+    def __init__(self, backbone: Backbone, params: ModelParams, num_classes: int) -> None:
+        """Put the heads on a backbone; their weights are drawn from torch's global generator."""
+        super().__init__(backbone, num_classes)
         layer3, layer4 = backbone.channels
-        self.pyramid = PyramidPooling(layer4, bins)
-        self.head = build_head(self.pyramid.channels, head_width, num_classes, dropout=dropout)
-        self.auxiliary_head = build_head(layer3, layer3 // 4, num_classes, dropout=dropout) if auxiliary else None
+        self.pyramid = PyramidPooling(layer4, params.bins)
+        self.head = build_head(self.pyramid.channels, params.head_width, num_classes, dropout=params.dropout)
+        self.auxiliary_head = None
+        if params.auxiliary:
+            self.auxiliary_head = build_head(layer3, layer3 // 4, num_classes, dropout=params.dropout)
         for module in (self.pyramid, self.head, self.auxiliary_head):
             if module is not None:
                 initialize_convolutions(module)

@@ -14,31 +14,18 @@ _TINY_WIDTHS = (16, 24, 32, 48)
 class ResidualBackbone(Backbone):
     """A stem and four residual layers, under torchvision's parameter names; gives the features of layer3 and layer4."""
 
-    def __init__(
-        self,
-        *,
-        conv1: nn.Module,
-        bn1: nn.Module,
-        maxpool: nn.Module,
-        layers: Iterable[nn.Module],
-        stride: int,
-        output_stride: int,
-    ) -> None:
+    def __init__(self, stem: Iterable[nn.Module], layers: Iterable[nn.Module], *, stride: int, output_stride: int) -> None:
         """Join the parts and dilate the layers.
 
         Args:
-            conv1: first convolution.
-            bn1: its normalization.
-            maxpool: pooling of the stem, or the identity.
+            stem: first convolution, its normalization, and pooling or the identity.
             layers: layer1 to layer4, each a sequence of residual blocks; all but the first halve the size.
             stride: input pixels per feature behind layer1.
             output_stride: input pixels per feature behind layer4 that is asked for.
         """
         super().__init__()
-        self.conv1 = conv1
-        self.bn1 = bn1
+        self.conv1, self.bn1, self.maxpool = stem
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = layers
         self.channels = (_out_channels(self.layer3), _out_channels(self.layer4))
         self.strides = (min(4 * stride, output_stride), output_stride)
@@ -52,18 +39,6 @@ class ResidualBackbone(Backbone):
         return layer3, layer4
 
 
-def wrap_resnet(resnet: nn.Module, output_stride: int) -> ResidualBackbone:
-    """Take the layers of one of torchvision's ResNets, which serve the output strides 8, 16 and 32."""
-    return ResidualBackbone(
-        conv1=resnet.conv1,  # type: ignore[arg-type] # torchvision is untyped
-        bn1=resnet.bn1,  # type: ignore[arg-type]
-        maxpool=resnet.maxpool,  # type: ignore[arg-type]
-        layers=(resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4),  # type: ignore[arg-type]
-        stride=4,
-        output_stride=output_stride,
-    )
-
-
 def build_tiny(output_stride: int) -> ResidualBackbone:
     """Build a network of one BasicBlock per layer, small enough to train on a CPU in a minute.
 
@@ -74,14 +49,8 @@ def build_tiny(output_stride: int) -> ResidualBackbone:
     layers = [_tiny_layer(first, first, stride=1)]
     layers += [_tiny_layer(before, width, stride=2) for before, width in itertools.pairwise(_TINY_WIDTHS)]
     conv1 = nn.Conv2d(3, first, kernel_size=3, stride=2, padding=1, bias=False)
-    backbone = ResidualBackbone(
-        conv1=conv1,
-        bn1=nn.BatchNorm2d(first),
-        maxpool=nn.Identity(),
-        layers=layers,
-        stride=2,
-        output_stride=output_stride,
-    )
+    stem = (conv1, nn.BatchNorm2d(first), nn.Identity())
+    backbone = ResidualBackbone(stem, layers, stride=2, output_stride=output_stride)
     initialize_convolutions(backbone)
     return backbone
 

@@ -12,15 +12,7 @@ Shares = NDArray[np.float64]
 
 
 def count_classes(labels: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
-    """Count the pixels of each class.
-
-    Args:
-        labels: any shape, uint8, train ids; values from `num_classes` on (ignored pixels) are not counted.
-        num_classes: C.
-
-    Returns:
-        (C,) int64.
-    """
+    """Count the pixels of each class, (C,) int64, in train ids of any shape; values from C on (ignored pixels) are left out."""
     flat = labels.ravel()
     # Two pixels at a time take half as long: a 16-bit pattern counts for both of its bytes.
     even = flat[: len(flat) // 2 * 2]
@@ -32,14 +24,7 @@ def count_classes(labels: NDArray[np.uint8], num_classes: int) -> NDArray[np.int
 
 
 def shares_of(counts: NDArray[np.int64], *, where: str = "labeled images") -> Shares:
-    """Turn pixel counts into shares (R(.) of Eq. 3).
-
-    Args:
-        counts: (C,) int64.
-        where: which images were counted, for the message.
-
-    Returns:
-        (C,) float64, sums to 1.
+    """Turn (C,) pixel counts into shares (R(.) of Eq. 3); `where` says in an error which images were counted.
 
     Raises:
         ValueError: no pixel has a class.
@@ -50,11 +35,7 @@ def shares_of(counts: NDArray[np.int64], *, where: str = "labeled images") -> Sh
 
 
 def check_pixels(counts: NDArray[np.int64], *, where: str) -> None:
-    """Refuse label files that say nothing.
-
-    Args:
-        counts: (C,) int64, their pixels by class.
-        where: which images were counted, for the message.
+    """Refuse label files that say nothing, by their pixels of each class, (C,); `where` as in `shares_of`.
 
     Raises:
         ValueError: no pixel has a class.

@@ -72,12 +72,9 @@ def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int]) -> NDArr
 
 
 def write_label_png(path: Path, labels: NDArray[np.uint8], colors: Sequence[tuple[int, int, int]]) -> None:
-    """Write train ids as an 8-bit palette PNG that any viewer shows in the data set's colors.
+    """Write (H, W) train ids and `IGNORE_INDEX` as an 8-bit palette PNG that any viewer shows in the data set's (C,) colors.
 
-    Args:
-        path: file to write; its folder exists.
-        labels: (H, W) uint8, train ids and `IGNORE_INDEX`.
-        colors: (C,) RGB triples; see `palette` for every other index.
+    Its folder exists; see `palette` for every other index.
     """
     picture = Image.fromarray(labels, mode=None)
     picture.putpalette(palette(tuple(colors)))

@@ -30,13 +30,7 @@ class ClassPriors(Artifact):
 
     @classmethod
     def build(cls, class_names: Sequence[str], *, target: Shares, labeled: NDArray[np.int64], origin: str) -> Self:
-        """Put shares and class names together.
-
-        Args:
-            class_names: (C,).
-            target: (C,) float64, sums to 1, the class priors.
-            labeled: (C,) int64, pixels of the labeled set.
-            origin: of `target`.
+        """Put class names together with the class priors, whose origin is given, and the pixels of the labeled set, both (C,).
 
         Raises:
             ValueError: no labeled pixel has a class.
@@ -46,10 +40,7 @@ class ClassPriors(Artifact):
         return cls.model_validate({"origin": origin, **named})
 
     def target(self, class_names: Sequence[str]) -> Shares:
-        """Return the class priors, which pseudo labels are aligned with.
-
-        Returns:
-            (C,) float64 in the order of `class_names`, sums to 1.
+        """Return the class priors, which pseudo labels are aligned with, in the order of `class_names`.
 
         Raises:
             ValueError: they are of other classes.

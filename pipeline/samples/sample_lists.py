@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -152,15 +153,6 @@ def read_ids(path: Path, known: Iterable[str]) -> list[str]:
             raise ValueError(
                 f"{path} - entry {number} - expected an image of the data set - found {image_id!r} - correct the list"
             )
-    if repeated := _first_repeated(image_ids):
-        raise ValueError(f"{path} - expected every image once - found {repeated!r} twice - remove one")
+    if repeated := [image_id for image_id, times in Counter(image_ids).items() if times > 1]:
+        raise ValueError(f"{path} - expected every image once - found {repeated[0]!r} twice - remove one")
     return image_ids
-
-
-def _first_repeated(image_ids: Sequence[str]) -> str | None:
-    seen: set[str] = set()
-    for image_id in image_ids:
-        if image_id in seen:
-            return image_id
-        seen.add(image_id)
-    return None

@@ -1,6 +1,6 @@
 """The arrays of a store: how they are chunked, sharded and compressed, and how images become rows of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,6 @@ from pipeline.softmax_store.quantized_map import QuantizedMap, precision_of
 
 CONFIDENCE_ARRAYS = ("prediction", "confidence", "confidence_counts", "size")
 """What labeling reads: no array of them grows with the number of classes but the counts, which compress to almost nothing."""
-
-
 PIXEL_ARRAYS = ("softmax", "prediction", "confidence")
 
 
@@ -47,33 +45,23 @@ def create_confidence_arrays(group: zarr.Group, shape: tuple[int, int, int, int]
     create_array(group, "size", (count, 2), "int32", -1, per_shard)
 
 
-def write_rows(group: zarr.Group, rows: range, maps: Mapping[str, Sequence[NDArray[Any]]]) -> None:
-    """Write whole shards: images in the upper left, padding as the fill value.
-
-    Args:
-        group: of the store.
-        rows: images of the shard.
-        maps: by name of the array, one (..., H, W) per image at its own size.
-    """
-    for name, images in maps.items():
-        array = get_array(group, name)
-        shard = np.empty((len(rows), *array.shape[1:]), array.dtype)
-        for place, image in zip(shard, images, strict=True):
-            if place.shape != image.shape:
-                place[...] = array.fill_value
-            place[..., : image.shape[-2], : image.shape[-1]] = image
-        array[rows.start : rows.stop] = shard
+def write_rows(group: zarr.Group, rows: range, name: str, images: Sequence[NDArray[Any]]) -> None:
+    """Write whole shards of an array: images (..., H, W), each at its own size in the upper left, padding as the fill value."""
+    array = get_array(group, name)
+    shard = np.empty((len(rows), *array.shape[1:]), array.dtype)
+    for place, image in zip(shard, images, strict=True):
+        if place.shape != image.shape:
+            place[...] = array.fill_value
+        place[..., : image.shape[-2], : image.shape[-1]] = image
+    array[rows.start : rows.stop] = shard
 
 
 def write_confidence_rows(
     group: zarr.Group, rows: range, entries: Sequence[QuantizedMap], sizes: Sequence[tuple[int, int]]
 ) -> None:
     """Write `CONFIDENCE_ARRAYS` of whole shards; `sizes` are those of all images of the store."""
-    write_rows(
-        group,
-        rows,
-        {"prediction": [entry.prediction for entry in entries], "confidence": [entry.confidence for entry in entries]},
-    )
+    for name in ("prediction", "confidence"):
+        write_rows(group, rows, name, [getattr(entry, name) for entry in entries])
     where = slice(rows.start, rows.stop)
     get_array(group, "confidence_counts")[where] = np.stack([entry.counts for entry in entries])
     get_array(group, "size")[where] = np.array([sizes[row] for row in rows], np.int32)

@@ -53,13 +53,11 @@ class ConfidenceStore:
         self.image_ids: tuple[str, ...] = tuple(attributes.get("image_ids", ()))
         self.class_names: tuple[str, ...] = tuple(attributes.get("class_names", ()))
         self.precision: Precision = self._guard(lambda: precision_of(attributes["dtype"], self.num_classes))
-        arrays = (self.per_class, "confidence_counts")
-        shapes = self._guard(lambda: [self._array(name).shape for name in arrays])
+        shapes = self._guard(lambda: [self._array(name).shape for name in (self.per_class, "confidence_counts")])
         expected = (len(self.image_ids), len(self.class_names))
         if any(shape[:2] != expected for shape in shapes):
-            raise self._damaged(
-                "attributes", f"{expected[0]} image ids and {expected[1]} class names for arrays of {shapes[0][:2]}"
-            )
+            names = f"{expected[0]} image ids and {expected[1]} class names for arrays of {shapes[0][:2]}"
+            raise self._damaged("attributes", names)
         if shapes[-1][2] != self.precision.num_columns:
             raise self._damaged("confidence_counts", f"{shapes[-1][2]} columns, not {self.precision.num_columns}")
         self.sizes: NDArray[np.int64] = self._guard(lambda: np.asarray(self._array("size")[:])).astype(np.int64)

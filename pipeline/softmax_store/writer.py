@@ -47,7 +47,7 @@ class SoftmaxStoreWriter:
             image_ids: (N,) in the order of the store.
             sizes: (N,) height and width of each image.
             class_names: (C,).
-            params: the `softmax_store` section, by which the maps that come are quantized.
+            params: section by which the maps that come are quantized.
             attributes: provenance, written into the store: the teacher's digest, the inference settings.
             process: number of this process among those that write the store.
             url: where the arrays shall lie instead of in the folder, of any file system that fsspec knows; a store that lies
@@ -114,24 +114,12 @@ class SoftmaxStoreWriter:
         create_array(group, "softmax", (count, classes, height, width), dtype, float("nan"), per_shard)
         create_array(group, "ties", (count, classes, len(TIES)), "int32", -1, per_shard)
         create_confidence_arrays(group, (count, classes, height, width), dtype, per_shard)
-        group.attrs.update(
-            {
-                "format": FORMAT_NAME,
-                "version": FORMAT_VERSION,
-                "image_ids": list(image_ids),
-                "dtype": dtype,
-                "floor": self._params.floor,
-                **attributes,
-            }
-        )
+        known: dict[str, Any] = {"format": FORMAT_NAME, "version": FORMAT_VERSION, "image_ids": list(image_ids), "dtype": dtype}
+        group.attrs.update({**known, "floor": self._params.floor, **attributes})
         return group
 
     def write_shard(self, index: int, entries: Sequence[QuantizedMap]) -> None:
-        """Write all images of shard `index`, then note the shard as finished.
-
-        Args:
-            index: into `shards`.
-            entries: one per image of the shard.
+        """Write all images of shard `index`, an entry for each, then note the shard as finished.
 
         Raises:
             ValueError: an entry is missing or has another shape than the store expects, or the store's URL does not answer.
@@ -144,7 +132,7 @@ class SoftmaxStoreWriter:
         for row, entry in zip(rows, entries, strict=True):
             self._check(row, entry)
         with remote_errors(self._url):
-            write_rows(self._group, rows, {"softmax": [entry.softmax for entry in entries]})
+            write_rows(self._group, rows, "softmax", [entry.softmax for entry in entries])
             get_array(self._group, "ties")[rows.start : rows.stop] = np.stack([entry.ties for entry in entries])
             write_confidence_rows(self._group, rows, entries, self._sizes)
         for file in self._shard_files(index):

@@ -47,13 +47,9 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
 
 
 def load_batches(crops: Crops, *, first_step: int, workers: int, group: DeviceGroup) -> Iterator[Batch]:
-    """Yield the batches from `first_step` to the end of the plan, or this process's part of each.
+    """Yield the batches from `first_step` to the end of the plan, or this process's part of each; earlier ones are not read.
 
-    Args:
-        crops: of all sets; each gives its own part of every batch.
-        first_step: where to begin; earlier batches are not read.
-        workers: processes that read and augment; 0 does it in this one.
-        group: the processes that share every batch.
+    `workers` processes read and augment; with 0 this one does. The processes of the group share every batch.
 
     Raises:
         ValueError: a file is missing or damaged, or a batch cannot be shared evenly.

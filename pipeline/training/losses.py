@@ -13,45 +13,31 @@ def count_labeled(labels: Tensor) -> Tensor:
     return (labels != IGNORE_INDEX).sum()
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, count: Tensor | None = None) -> Tensor:
-    """Return the mean cross entropy over the pixels that are not ignored.
+def focal_loss(logits: Tensor, labels: Tensor, count: Tensor | None = None, *, gamma: float) -> Tensor:
+    """Return the mean of -(1 - p)^gamma log p over the pixels that are not ignored, p being the probability of the label.
+
+    With gamma 0 it is the cross entropy, with which the paper trains. With a larger one, networks are less sure of easy pixels;
+    it is a loss to train with, no calibrator.
 
     Args:
         logits: (B, C, H, W) float.
         labels: (B, H, W) int64, train ids and 255 = ignored.
         count: pixels that the mean is over; None = those of `labels`.
+        gamma: 0 or more.
 
     Returns:
         Scalar; 0 with zero gradients (not NaN) if every pixel is ignored.
 
-    Reference: He et al., Eq. 1-2; each sum there is taken as a mean over labeled pixels, as in the release.
+    Reference: He et al., Eq. 1-2; each sum there is taken as a mean over labeled pixels, as in the release. Lin et al., Focal
+        Loss for Dense Object Detection, ICCV 2017, without its class weights; He et al., Table 5.
     """
-    total = functional.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum")
-    return total / (count_labeled(labels) if count is None else count).clamp(min=1)
-
-
-def focal_loss(logits: Tensor, labels: Tensor, count: Tensor | None = None, *, gamma: float) -> Tensor:
-    """Return the mean of -(1 - p)^gamma log p over the pixels that are not ignored, p being the probability of the label.
-
-    It is a loss to train with, no calibrator: networks trained with it are less sure of easy pixels.
-
-    Args:
-        logits: (B, C, H, W) float.
-        labels: (B, H, W) int64, train ids and 255 = ignored.
-        count: pixels that the mean is over; None = those of `labels`.
-        gamma: 0 or more; 0 is the cross entropy.
-
-    Returns:
-        Scalar; 0 with zero gradients if every pixel is ignored.
-
-    Reference: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, without its class weights; He et al., Table 5.
-    """
+    count = (count_labeled(labels) if count is None else count).clamp(min=1)
     if gamma == 0:
-        return cross_entropy(logits, labels, count)
+        return functional.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum") / count
     losses = functional.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="none")
     # Of an ignored pixel the loss is 0 and its factor as well. Rounding can push p above 1, whose root would be NaN.
     factors = (1.0 - torch.exp(-losses)).clamp(min=torch.finfo(losses.dtype).tiny) ** gamma
-    return (factors * losses).sum() / (count_labeled(labels) if count is None else count).clamp(min=1)
+    return (factors * losses).sum() / count
 
 
 def segmentation_loss(

@@ -21,10 +21,7 @@ def blur(image: torch.Tensor) -> torch.Tensor:
     CPU thread is 3 (48 x 96 pixels) to 16 (713 x 713) times as fast as its convolution.
 
     Args:
-        image: (C, H, W), float32, H and W at least 3.
-
-    Returns:
-        (C, H, W), float32.
+        image: (C, H, W), float32, like the result; H and W at least 3.
     """
     weights = [math.exp(-0.5 * (distance / _SIGMA) ** 2) for distance in range(_RADIUS + 1)]
     total = 2.0 * sum(weights) - weights[0]

@@ -56,18 +56,12 @@ class Draw:
 
 
 def scale_range(params: AugmentationParams, *, beta_min: float, beta_max: float) -> tuple[float, float]:
-    """Return the range of random scales of a round.
+    """Return the range of random scales of a round, [(1 - beta_min) s_min, (1 + beta_max) s_max].
 
-    Args:
-        params: holds the initial range [s_min, s_max].
-        beta_min: decrease of the lower end, in [0, 1).
-        beta_max: increase of the upper end, >= 0.
+    It is always relative to the initial range [s_min, s_max], which `params` holds, not to the previous round's; `beta_min` is
+    in [0, 1), `beta_max` 0 or more.
 
-    Returns:
-        [(1 - beta_min) s_min, (1 + beta_max) s_max]: always relative to the initial range, not to the previous round's.
-
-    Reference:
-        He et al. 2021, Sec. 3.3.
+    Reference: He et al. 2021, Sec. 3.3.
     """
     return (1.0 - beta_min) * params.scale_min, (1.0 + beta_max) * params.scale_max
 

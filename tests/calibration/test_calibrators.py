@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.calibration.bins import bin_of
-from pipeline.calibration.calibrator import FIT, Calibrator, CalibratorFile, fit_calibrator
+from pipeline.calibration.calibrator import FIT, Calibrator, CalibratorFile
 from pipeline.calibration.histogram_binning import HistogramBinning
 from pipeline.calibration.matrix import MatrixScaling
 from pipeline.calibration.none import NoCalibration
-from pipeline.calibration.pixels import PROBABILITY_FLOOR, FittingPixels, sample_pixels
+from pipeline.calibration.pixels import PROBABILITY_FLOOR, FittingPixels, bin_of, sample_pixels
 from pipeline.calibration.temperature import Temperature
 from pipeline.calibration.vector import VectorScaling
 
@@ -45,7 +44,7 @@ def calibrated(calibrator: Calibrator, pixels: FittingPixels) -> NDArray[np.floa
 
 
 def fit(method: str, pixels: FittingPixels) -> Calibrator:
-    return fit_calibrator(method, pixels, bins=15)
+    return FIT[method](pixels, 15)
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 1.27, 3.0])
@@ -91,7 +90,7 @@ def test_a_fitted_matrix_has_no_slope_left() -> None:
 
 def test_histogram_binning_reproduces_the_accuracy_of_every_bin() -> None:
     pixels = synthetic(2.0)
-    found = fit_calibrator("histogram_binning", pixels, bins=10)
+    found = FIT["histogram_binning"](pixels, 10)
     assert isinstance(found, HistogramBinning)
     for label in range(CLASSES):
         for place in range(10):

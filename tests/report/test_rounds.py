@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.files import read_json, write_json
+from pipeline.files import read_json, write_text
 from pipeline.report.record import Round, read_experiment
 from tests.report.cases import Case, evaluation, write_case
 
@@ -66,6 +66,6 @@ def test_a_file_that_is_missing_or_damaged_is_named(name: str, text: str | None,
 def test_a_round_of_other_classes_is_refused(name: str, tmp_path: Path) -> None:
     _, folder = write_case(tmp_path / "right", Case())
     _, other = write_case(tmp_path / "other", Case(class_names=("road", "sky", "pole", "else")))
-    write_json(folder / "1" / name, read_json(other / "1" / name))
+    write_text(folder / "1" / name, (other / "1" / name).read_text())
     with pytest.raises(ValueError, match=f"{name} - expected .*else"):
         read_rounds(folder, ["1"])

@@ -11,23 +11,8 @@ from functools import cmp_to_key, partial
 
 import numpy as np
 
+from pipeline.datasets.streets import objects
 from pipeline.datasets.streets.canvas import Box, Canvas, Span
-from pipeline.datasets.streets.objects import (
-    draw_bicycle,
-    draw_building,
-    draw_bus,
-    draw_car,
-    draw_clutter,
-    draw_fence,
-    draw_hedge,
-    draw_person,
-    draw_post,
-    draw_sign,
-    draw_signal,
-    draw_tree,
-    leaf_color,
-    paint_color,
-)
 
 Draw = Callable[[Canvas, Box], None]
 OPEN_END = 95.0
@@ -121,12 +106,12 @@ def close_view(rng: np.random.Generator, street: Street) -> list[Thing]:
     """Build what closes the view: a house at the end of the street, or a skyline of houses and trees."""
     if street.end < OPEN_END:
         house = Box(street.center, street.end + 10, 8, rng.uniform(40, 80), rng.uniform(6, 18))
-        return [Thing(house, draw_building)]
-    grove = partial(draw_tree, trunk=0.0)
+        return [Thing(house, objects.draw_building)]
+    grove = partial(objects.draw_tree, trunk=0.0)
     skyline = []
     for x in np.arange(-120, 120, 9).tolist():
         box = Box(x, rng.uniform(105, 150), 10, rng.uniform(10, 22), rng.uniform(4, 14))
-        skyline.append(Thing(box, draw_building if rng.random() < 0.35 else grove))
+        skyline.append(Thing(box, objects.draw_building if rng.random() < 0.35 else grove))
     return skyline
 
 
@@ -160,7 +145,7 @@ def build_row(rng: np.random.Generator, street: Street, x: float, side: int, *, 
             continue
         if rng.random() > 0.08:
             box = Box(x + 6 * side, z + length / 2, length, 12, rng.uniform(*tall))
-            houses.append(Thing(box, draw_building))
+            houses.append(Thing(box, objects.draw_building))
         z += length + (rng.uniform(1, 6) if rng.random() < gaps else 0.0)
     return houses
 
@@ -172,7 +157,7 @@ def plant_row(rng: np.random.Generator, street: Street, x: float, side: int, *, 
         tall = rng.uniform(4.5, 10)
         if street.is_clear(z, 3) and rng.random() < 0.8:
             crown = rng.uniform(0.45, 0.65) * tall
-            trees.append(Thing(Box(x + side * rng.uniform(0, 1.5), z, crown, crown, tall), draw_tree))
+            trees.append(Thing(Box(x + side * rng.uniform(0, 1.5), z, crown, crown, tall), objects.draw_tree))
     return trees
 
 
@@ -181,10 +166,10 @@ def enclose(rng: np.random.Generator, street: Street, x: float) -> list[Thing]:
     tall, start = rng.uniform(0.9, 1.9), rng.uniform(3, 10)
     depths = np.arange(start, min(rng.uniform(start + 10, 60), street.end), 2.5).tolist()
     if rng.random() < 0.5:
-        draw, thick = partial(draw_hedge, color=leaf_color(rng)), 0.7
+        draw, thick = partial(objects.draw_hedge, color=objects.leaf_color(rng)), 0.7
     else:
         style = str(rng.choice(("bars", "planks", "wall")))
-        draw, thick = partial(draw_fence, style=style, color=paint_color(rng)), 0.12
+        draw, thick = partial(objects.draw_fence, style=style, color=objects.paint_color(rng)), 0.12
     return [Thing(Box(x, z, 2.5, thick, tall), draw) for z in depths if street.is_clear(z)]
 
 
@@ -203,13 +188,13 @@ def drive(rng: np.random.Generator, street: Street) -> list[Thing]:
             if z > 11 and rng.random() < 0.15:
                 size = 5.4, 2.0, rng.uniform(1.9, 2.4)  # a van
             if street.is_clear(z, size[0]) and rng.random() < 0.8:
-                things.append(Thing(Box(x + rng.uniform(-0.2, 0.2), z, *size, yaw), draw_car))
+                things.append(Thing(Box(x + rng.uniform(-0.2, 0.2), z, *size, yaw), objects.draw_car))
             z += size[0] + rng.uniform(0.5, 2) * spacing
     if street.crossing > 0 and rng.random() < 0.5:
         heading = pick_side(rng)
         x = street.center + rng.uniform(-1, 1) * street.half
         yaw = heading * np.pi / 2 + rng.uniform(-0.2, 0.2)
-        things.append(Thing(Box(x, street.crossing - 1.6 * heading, 4.3, 1.8, 1.5, yaw), draw_car))
+        things.append(Thing(Box(x, street.crossing - 1.6 * heading, 4.3, 1.8, 1.5, yaw), objects.draw_car))
     return send_bus(rng, street, things) if rng.random() < 0.31 else things
 
 
@@ -224,7 +209,7 @@ def send_bus(rng: np.random.Generator, street: Street, traffic: list[Thing]) -> 
         for thing in traffic
         if abs(thing.box.x - x) > 2.4 or thing.box.depths[0] > far or thing.box.depths[1] < min(near, 8)
     ]
-    return [*rest, Thing(bus, draw_bus)]
+    return [*rest, Thing(bus, objects.draw_bus)]
 
 
 def erect_posts(rng: np.random.Generator, street: Street) -> list[Thing]:
@@ -239,15 +224,15 @@ def erect_posts(rng: np.random.Generator, street: Street) -> list[Thing]:
     if rng.random() < 0.3:
         return things
     if rng.random() < 0.5:
-        put(draw_post, np.arange(rng.uniform(7, 16), 70, rng.uniform(12, 22)).tolist(), rng.uniform(5, 8))
+        put(objects.draw_post, np.arange(rng.uniform(7, 16), 70, rng.uniform(12, 22)).tolist(), rng.uniform(5, 8))
     if rng.random() < 0.2:
-        put(draw_post, np.arange(rng.uniform(6, 9), 22, 1.8).tolist(), 0.95)
+        put(objects.draw_post, np.arange(rng.uniform(6, 9), 22, 1.8).tolist(), 0.95)
     if rng.random() < 0.55:
         for _ in range(int(rng.integers(1, 4))):
-            put(draw_signal, [rng.uniform(8, 18)], rng.uniform(3.4, 5.5))
+            put(objects.draw_signal, [rng.uniform(8, 18)], rng.uniform(3.4, 5.5))
     if rng.random() < 0.75:
         for _ in range(int(rng.integers(1, 4))):
-            put(draw_sign, [rng.uniform(8, 18)], rng.uniform(2.4, 3.4))
+            put(objects.draw_sign, [rng.uniform(8, 18)], rng.uniform(2.4, 3.4))
     return things
 
 
@@ -262,7 +247,7 @@ def send_people(rng: np.random.Generator, street: Street) -> list[Thing]:
             x = street.center + rng.uniform(-1, 1) * street.half
         for _ in range(int(rng.integers(1, 4))):
             tall = rng.uniform(1.55, 1.95) if rng.random() < 0.85 else rng.uniform(1.0, 1.4)
-            things.append(Thing(Box(x, z, 0.3, 0.43 * tall, tall), draw_person))
+            things.append(Thing(Box(x, z, 0.3, 0.43 * tall, tall), objects.draw_person))
             x, z = x + rng.uniform(0.5, 0.8), z + rng.uniform(-0.6, 0.6)
     return things
 
@@ -274,11 +259,11 @@ def leave_bicycles(rng: np.random.Generator, street: Street) -> list[Thing]:
         x, z = pick_spot(rng, street, (7, 13))
         for k in range(int(rng.integers(2, 7))):
             box = Box(x, z + 0.7 * k, 0.4, 1.75 * rng.uniform(0.6, 1), 1.1)
-            things.append(Thing(box, partial(draw_bicycle, ridden=False)))
+            things.append(Thing(box, partial(objects.draw_bicycle, ridden=False)))
     if rng.random() < 0.3:
         for _ in range(int(rng.integers(1, 3))):
             x, z = street.center + rng.uniform(-0.95, 0.95) * street.half, rng.uniform(7, 16)
-            things.append(Thing(Box(x, z, 0.5, 1.75 * rng.uniform(0.4, 1), 1.8), partial(draw_bicycle, ridden=True)))
+            things.append(Thing(Box(x, z, 0.5, 1.75 * rng.uniform(0.4, 1), 1.8), partial(objects.draw_bicycle, ridden=True)))
     return things
 
 
@@ -288,5 +273,5 @@ def strew_clutter(rng: np.random.Generator, street: Street) -> list[Thing]:
     for _ in range(int(rng.integers(0, 4))):
         x, z = pick_spot(rng, street, (7, 25))
         length, width, height = rng.uniform(0.5, 1.4, 3).tolist()
-        things.append(Thing(Box(x, z, length, width, height, rng.uniform(-0.4, 0.4)), draw_clutter))
+        things.append(Thing(Box(x, z, length, width, height, rng.uniform(-0.4, 0.4)), objects.draw_clutter))
     return things

@@ -18,36 +18,23 @@ from pipeline.datasets.streets.ground_plan import Street, draw_street, furnish
 from pipeline.datasets.streets.objects import PAPER, ROAD, SIDEWALK, SKY, VEGETATION, leaf_color, paint_color
 from pipeline.samples.catalog import IGNORE_INDEX
 
-CLASS_NAMES: tuple[str, ...] = (
-    "road",
-    "sidewalk",
-    "building",
-    "fence",
-    "pole",
-    "traffic light",
-    "traffic sign",
-    "vegetation",
-    "sky",
-    "person",
-    "car",
-    "bus",
-    "bicycle",
-)
-COLORS: tuple[tuple[int, int, int], ...] = (
-    (128, 64, 128),
-    (244, 35, 232),
-    (70, 70, 70),
-    (190, 153, 153),
-    (153, 153, 153),
-    (250, 170, 30),
-    (220, 220, 0),
-    (107, 142, 35),
-    (70, 130, 180),
-    (220, 20, 60),
-    (0, 0, 142),
-    (0, 60, 100),
-    (119, 11, 32),
-)
+CLASSES = {
+    "road": (128, 64, 128),
+    "sidewalk": (244, 35, 232),
+    "building": (70, 70, 70),
+    "fence": (190, 153, 153),
+    "pole": (153, 153, 153),
+    "traffic light": (250, 170, 30),
+    "traffic sign": (220, 220, 0),
+    "vegetation": (107, 142, 35),
+    "sky": (70, 130, 180),
+    "person": (220, 20, 60),
+    "car": (0, 0, 142),
+    "bus": (0, 60, 100),
+    "bicycle": (119, 11, 32),
+}
+"""Name and color of each class, in the order of the train ids."""
+CLASS_NAMES, COLORS = tuple(CLASSES), tuple(CLASSES.values())
 
 # The sun's direction is drawn with the scene.
 WEATHER: tuple[Light, ...] = (
