@@ -40,15 +40,9 @@ class PseudoLabelCounts:
 def count_pseudo_labels(
     folder: Path, store: ConfidenceStore, known: Sequence[Sample], catalog: Catalog, *, workers: int, progress: Progress
 ) -> PseudoLabelCounts:
-    """Count the pseudo labels of all unlabeled images.
+    """Count the round's pseudo labels, in `folder`, of all unlabeled images; judge those of images whose labels are `known`.
 
-    Args:
-        folder: of the round's pseudo labels.
-        store: of the round, with the teacher's predictions.
-        known: those of the images whose labels are known.
-        catalog: of the data set.
-        workers: threads.
-        progress: shows the images.
+    By size of region, the predictions of the teacher, in the round's store, are judged as well.
 
     Raises:
         ValueError: a file is missing or damaged.
