@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -39,10 +40,9 @@ def stage_command(run: Callable[Concatenate[Params, Arguments], None]) -> Callab
 def parallel_stage_command(run: Callable[Concatenate[Params, Arguments], None]) -> Callable[Arguments, None]:
     """Do what `stage_command` does, in as many processes as `runtime.processes` says."""
 
-    @one_line_errors
+    @stage_command
     @functools.wraps(run)
-    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        params = read_params(Path("params.yaml"))
+    def wrapper(params: Params, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         if params.runtime.processes == 1 or is_launched():
             run(params, *args, **kwargs)
             return
@@ -62,7 +62,8 @@ def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]
     @functools.wraps(run)
     def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
-            _translated(run)(*args, **kwargs)
+            with _translated(), lost_processes():
+                run(*args, **kwargs)
         except (click.ClickException, click.exceptions.Exit) as error:
             if count_processes() == 1:
                 raise
@@ -74,44 +75,32 @@ def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]
     return wrapper
 
 
-def _translated(run: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        try:
-            with lost_processes():
-                run(*args, **kwargs)
-        except ProcessLostError as error:
-            if local_rank() == 0:
-                _write("another process has ended before its time: see what it said, or whether it can be reached")
-            raise click.exceptions.Exit(LOST_ANOTHER) from error
-        except ValueError as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
-        except (MemoryError, RuntimeError) as error:
-            # torch says "out of memory" and "DataLoader worker ... is killed" in RuntimeErrors; any other is a fault of ours.
-            text = " ".join(str(error).split())
-            if isinstance(error, RuntimeError) and "out of memory" not in text and "DataLoader worker" not in text:
-                raise
-            raise click.ClickException(
-                f"memory - {text[:200]} - lower the batch size, the window or runtime.loader_workers"
-            ) from error
-        except BrokenPipeError:  # whoever read the output has seen enough; click ends without a word
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except ProcessLostError as error:
+        if local_rank() == 0:
+            _write("another process has ended before its time: see what it said, or whether it can be reached")
+        raise click.exceptions.Exit(LOST_ANOTHER) from error
+    except ValueError as error:
+        raise click.ClickException(" ".join(str(error).split())) from error
+    except (MemoryError, RuntimeError) as error:
+        # torch says "out of memory" and "DataLoader worker ... is killed" in RuntimeErrors; any other is a fault of ours.
+        text = " ".join(str(error).split())
+        if isinstance(error, RuntimeError) and "out of memory" not in text and "DataLoader worker" not in text:
             raise
-        except OSError as error:
-            where = error.filename or "file system"
-            raise click.ClickException(
-                f"{where} - {error.strerror or error} - free space or correct access, then run again"
-            ) from error
-
-    return wrapper
+        text = f"memory - {text[:200]} - lower the batch size, the window or runtime.loader_workers"
+        raise click.ClickException(text) from error
+    except BrokenPipeError:  # whoever read the output has seen enough; click ends without a word
+        raise
+    except OSError as error:
+        text = f"{error.filename or 'file system'} - {error.strerror or error} - free space or correct access, then run again"
+        raise click.ClickException(text) from error
 
 
 def progress(items: Iterable[Item], /, *, total: int, unit: str) -> Iterable[Item]:
-    """Show a bar with rate and time left; when the output is a file, a line now and then instead.
-
-    Args:
-        items: the work, item by item.
-        total: items in all; of none, nothing is shown.
-        unit: what an item is, in the singular.
-    """
+    """Show a `Progress` bar with rate and time left, of no items nothing; when the output is a file, a line now and then."""
     return _bar(items, total=total, unit=unit) if total else items
 
 

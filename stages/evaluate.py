@@ -28,17 +28,14 @@ from stages.command import EXISTING, NEW, progress, stage_command
 @click.option("--priors", type=EXISTING, required=True, help="Class shares of the labeled set: they say which class is rare.")
 @click.option("--val", type=EXISTING, required=True, help="List of validation samples.")
 @click.option("--metrics", type=NEW, required=True, help="Measures to write.")
-@click.option(
-    "--examples", type=NEW, required=True, help="Folder of predicted label PNGs to write, of the first validation images."
-)
+@click.option("--examples", type=NEW, required=True, help="Folder to write predicted labels of the first validation images to.")
 @stage_command
 def main(params: Params, model: Path, catalog: Path, priors: Path, val: Path, metrics: Path, examples: Path) -> None:
     """Measure one network."""
     classes, samples, workers = Catalog.read(catalog), read_samples(val, labels=True), params.runtime.workers
     tail = tail_classes(classes.class_names, ClassPriors.read(priors).labeled(classes.class_names), params.evaluation)
-    predictor = Predictor(
-        read_model(model).network, params.inference, prepare_device(params.runtime), compiled=params.runtime.compile
-    )
+    network, device = read_model(model).network, prepare_device(params.runtime)
+    predictor = Predictor(network, params.inference, device, compiled=params.runtime.compile)
     with atomic_path(examples) as folder:
         folder.mkdir()
         predictions = predictor.predictions(image_reader(samples), count=len(samples), workers=workers)

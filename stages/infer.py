@@ -24,10 +24,8 @@ def main(params: Params, teacher: Path, unlabeled: Path, softmax: Path, *, fresh
     """Predict the unlabeled images; goes on at the first shard that an interrupted run did not finish."""
     samples = read_samples(unlabeled, labels=False)
     # The URL is part of the fingerprint: partial work at one is none at another.
-    sections = params.model_dump(mode="json", include={"inference", "softmax_store"}) | {
-        "softmax_url": params.runtime.softmax_url
-    }
-    inputs = [teacher, unlabeled]
+    url, inputs = params.runtime.softmax_url, [teacher, unlabeled]
+    sections = params.model_dump(mode="json", include={"inference", "softmax_store"}) | {"softmax_url": url}
     with open_work(params.runtime, outs=[softmax], parameters=sections, inputs=inputs, fresh=fresh, on_wait=echo) as work:
         if work.finished:
             return
@@ -40,7 +38,7 @@ def main(params: Params, teacher: Path, unlabeled: Path, softmax: Path, *, fresh
                 params.softmax_store,
                 attributes={"teacher_sha256": digest(teacher), "inference": sections["inference"]},
                 process=work.group.rank,
-                base_url=params.runtime.softmax_url,
+                base_url=url,
             )
         predictor = Predictor(checkpoint.network, params.inference, work.group.device, compiled=params.runtime.compile)
         done, pending = len(writer.done), writer.pending[work.group.rank :: work.group.size]

@@ -11,7 +11,7 @@ from pipeline.samples.sample_lists import read_samples
 from pipeline.selection import Selection
 from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
 from pipeline.statistics.classes import appearance, count_label_files
-from pipeline.statistics.pseudo_labels import count_pseudo_labels, sum_pseudo_labels
+from pipeline.statistics.pseudo_labels import count_pseudo_labels
 from pipeline.statistics.round_statistics import describe_round
 from stages.command import EXISTING, NEW, progress, stage_command
 
@@ -44,10 +44,9 @@ def main(
         crop_area=params.augmentation.crop_height * params.augmentation.crop_width,
     )
     known = read_samples(truth, labels=True, may_be_empty=True)
-    images = count_pseudo_labels(pseudo_labels, store, known, classes, workers=workers)
-    described = describe_round(
+    describe_round(
         Selection.read(selection),
-        sum_pseudo_labels(progress(images, total=len(store.image_ids), unit="image"), classes.num_classes),
+        count_pseudo_labels(pseudo_labels, store, known, classes, workers=workers, progress=progress),
         dtype=store.precision.dtype,
         counts=store.total_counts(),
         values=store.precision.values,
@@ -55,8 +54,7 @@ def main(
         labeled_shares=ClassPriors.read(priors).labeled(classes.class_names),
         frequencies=frequencies,
         sizes=sizes,
-    )
-    described.write(statistics)
+    ).write(statistics)
 
 
 if __name__ == "__main__":

@@ -19,14 +19,7 @@ COMPARED = ("mean_iou", "tail_mean_iou")
 
 @dataclass(frozen=True)
 class Result:
-    """One round of one experiment.
-
-    Attributes:
-        run: name of the run, without its seed.
-        round_key: of the round.
-        seed: of the experiment.
-        values: measures by name; None where undefined.
-    """
+    """One round of one experiment; its run is named without the seed, its values are measures by name, None where undefined."""
 
     run: str
     round_key: str

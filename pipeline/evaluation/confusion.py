@@ -32,13 +32,7 @@ def confusion_matrix(labels: LabelArray, prediction: LabelArray, num_classes: in
 def measure_samples(
     samples: Iterable[Sample], catalog: Catalog, predictions: Iterable[LabelArray]
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield the (C, C + 1) confusion matrix of every sample.
-
-    Args:
-        samples: with label files.
-        catalog: of the data set.
-        predictions: of each sample, (H, W) uint8.
-    """
+    """Yield the (C, C + 1) confusion matrix of every sample, which has a label file, and its prediction, (H, W) uint8."""
     for sample, prediction in zip(samples, predictions, strict=True):
         assert sample.labels is not None, "a list to measure on has label files"
         truth = read_labels(sample.labels, catalog, size=sample.size)

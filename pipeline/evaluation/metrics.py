@@ -31,14 +31,7 @@ class Metrics(Artifact):
 def segmentation_metrics(
     confusion: NDArray[np.int64], class_names: Sequence[str], tail: NDArray[np.bool_], *, protocol: str
 ) -> Metrics:
-    """Take the measures of a confusion matrix.
-
-    Args:
-        confusion: (C, C + 1) int64.
-        class_names: (C,).
-        tail: (C,) bool, which are tail classes.
-        protocol: of the test, in words.
-    """
+    """Take the measures of a confusion matrix, (C, C + 1) int64; `tail`, (C,) bool, marks the tail classes."""
     class_iou = iou(confusion)
     valid = int(confusion.sum())
     return Metrics(

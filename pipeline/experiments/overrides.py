@@ -55,23 +55,16 @@ def overrides(changes: Tree, current: Tree) -> list[str]:
 
 
 def name_suffix(extra: Sequence[str]) -> str:
-    """Return what a user's own overrides add to the name of an experiment: itself a name that git and DVC take.
-
-    Args:
-        extra: overrides as DVC takes them; none gives an empty text.
-    """
+    """Return what a user's own overrides add to the name of an experiment: a name that git and DVC take; of none, ""."""
     text = "".join(f"+{override.lstrip('+')}" for override in extra)
     plain = re.sub(r"[^A-Za-z0-9=+._-]|\.\.+|\.$", "_", text)
     return plain if len(plain) <= _LONGEST_SUFFIX else f"+{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def find_difference(wanted: Tree, recorded: Tree, *, extra: Sequence[str]) -> str | None:
-    """Say where an experiment was run with other parameters than those wanted now.
+    """Say where an experiment was run with other parameters than those wanted now, both all of `params.yaml`.
 
-    Args:
-        wanted: all of `params.yaml` as the experiment should have it.
-        recorded: as it had it.
-        extra: the user's own overrides: their keys are part of the experiment's name and not compared, nor is `runtime`.
+    The keys of `extra`, the user's own overrides, are part of the experiment's name and not compared, nor is `runtime`.
 
     Returns:
         Key, value recorded and value wanted, or None.

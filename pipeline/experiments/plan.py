@@ -23,24 +23,15 @@ class Experiment:
     extra: tuple[str, ...]
 
     def arguments(self, current: Tree, *, here: bool) -> list[str]:
-        """Return what to run by `dvc`.
-
-        Args:
-            current: all of `params.yaml`.
-            here: in this workspace, not in a temporary one.
-        """
+        """Return what to run by `dvc`, given all of `params.yaml`; `here`: in this workspace, not in a temporary one."""
         words = [word for override in (*overrides(self.changes, current), *self.extra) for word in ("-S", override)]
         return ["exp", "run", *([] if here else ["--temp"]), "--name", self.name, *words]
 
     def check_same(self, current: Tree, recorded: Tree) -> None:
-        """Refuse an experiment of this name that was run with other parameters.
-
-        Args:
-            current: all of `params.yaml`.
-            recorded: the parameters that the finished experiment ran with.
+        """Refuse a finished experiment of this name that ran with other parameters.
 
         Raises:
-            ValueError: they are not those that this one would run with.
+            ValueError: `recorded` is not what this one would run with, given `current`; both are all of `params.yaml`.
         """
         if difference := find_difference(apply_changes(current, self.changes), recorded, extra=self.extra):
             raise ValueError(

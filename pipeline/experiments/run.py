@@ -16,13 +16,9 @@ def spell_commands(experiments: Sequence[Experiment], current: Tree, *, here: bo
 
 
 def run_experiments(experiments: Sequence[Experiment], current: Tree, *, here: bool, say: Callable[[str], None]) -> None:
-    """Run the experiments that are not finished.
+    """Run the experiments that are not finished, in order; `say` is called with a line of text at the start of each.
 
-    Args:
-        experiments: in order.
-        current: all of `params.yaml`.
-        here: in this workspace, not in a temporary one; for one experiment.
-        say: called with a line of text at the start of each.
+    `current` is all of `params.yaml`; `here`: in this workspace, not in a temporary one, for one experiment.
 
     Raises:
         ValueError: a finished experiment of one of the names has other parameters, or DVC failed.

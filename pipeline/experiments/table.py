@@ -15,11 +15,7 @@ CONTROLS = ("none", "none-it")
 
 
 def compare_finished(name: str, setting: Setting) -> Comparison:
-    """Compare the finished experiments of a setting.
-
-    Args:
-        name: what their names begin with.
-        setting: as read.
+    """Compare the finished experiments of a setting; their names begin with `name`.
 
     Raises:
         ValueError: none is finished.

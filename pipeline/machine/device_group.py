@@ -46,11 +46,6 @@ class DeviceGroup(ProcessGroup):
         return total
 
 
-def single_process(device: torch.device) -> DeviceGroup:
-    """Return the group of one process."""
-    return DeviceGroup(0, 1, device)
-
-
 @contextmanager
 def join_devices(runtime: RuntimeParams) -> Iterator[DeviceGroup]:
     """Join the processes that `torchrun` started, or be alone; choose this process's device.
@@ -60,7 +55,7 @@ def join_devices(runtime: RuntimeParams) -> Iterator[DeviceGroup]:
     """
     size = count_processes()
     if size == 1:
-        yield single_process(prepare_device(runtime))
+        yield DeviceGroup(0, 1, prepare_device(runtime))
         return
     # Every process of a node takes a GPU of its own, whichever of them `runtime.device` names.
     local, on_gpu = local_rank(), runtime.device != "cpu" and torch.cuda.is_available()

@@ -11,12 +11,7 @@ LOST_ANOTHER = 3
 
 
 def launch(processes: int, module: str, arguments: Sequence[str]) -> bool:
-    """Run a module in several processes and wait for them.
-
-    Args:
-        processes: how many.
-        module: to run, as by `python -m`.
-        arguments: of its command line.
+    """Run a module, as by `python -m`, with arguments in several processes and wait for them.
 
     Returns:
         Whether all of them ended well; those that failed have said themselves what was wrong.

@@ -17,9 +17,3 @@ class Progress(Protocol):
             total: items in all.
             unit: what an item is, in the singular.
         """
-
-
-def silent(items: Iterable[Item], /, *, total: int, unit: str) -> Iterable[Item]:
-    """Show nothing."""
-    del total, unit
-    return items

@@ -37,12 +37,7 @@ class Scratch:
 
 @contextmanager
 def open_scratch(
-    *,
-    outs: Sequence[Path],
-    parameters: Mapping[str, object],
-    inputs: Sequence[Path],
-    fresh: bool,
-    on_wait: Callable[[str], None],
+    *, outs: Sequence[Path], parameters: Mapping[str, object], inputs: Sequence[Path], fresh: bool, on_wait: Callable[[str], None]
 ) -> Iterator[Scratch]:
     """Hold the scratch folder of this stage and fingerprint; remove it when the block ends without an error.
 

@@ -5,7 +5,7 @@ nodes need to share.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +15,10 @@ from pipeline.params import RuntimeParams
 
 
 @dataclass(frozen=True)
-class Work:
-    """One stage under way.
-
-    Attributes:
-        group: the processes that run it, and the device of this one.
-        folder: partial work of an interrupted run with the same fingerprint, or empty.
-        finished: another process completed the same work while this one waited; the outs are in place.
-    """
+class Work(Scratch):
+    """One stage under way: the scratch folder of all its processes, and `group`, these processes with the device of this one."""
 
     group: DeviceGroup
-    folder: Path
-    finished: bool
 
 
 @contextmanager
@@ -44,16 +36,9 @@ def open_work(
     All of them leave together, so the folder is there until the last has ended its work.
     """
     with join_devices(runtime) as group:
-        if not group.is_first:
-            yield _share(group, None)
+        held = open_scratch(outs=outs, parameters=parameters, inputs=inputs, fresh=fresh, on_wait=on_wait)
+        with held if group.is_first else nullcontext() as scratch:
+            shared = group.gather(scratch)[0]
+            assert shared is not None
+            yield Work(**vars(shared), group=group)
             group.barrier()
-            return
-        with open_scratch(outs=outs, parameters=parameters, inputs=inputs, fresh=fresh, on_wait=on_wait) as scratch:
-            yield _share(group, scratch)
-            group.barrier()
-
-
-def _share(group: DeviceGroup, scratch: Scratch | None) -> Work:
-    first = group.gather(scratch)[0]
-    assert first is not None
-    return Work(group, first.folder, first.finished)

@@ -52,9 +52,7 @@ FORMATS = {
     "cityscapes": Format(cityscapes.CLASS_NAMES, _place_label_ids, _write_label_ids),
     # comp6: trained on more than VOC's own data, which a network with ImageNet weights is.
     "voc": Format(
-        voc.CLASS_NAMES,
-        lambda image: Path("results/VOC2012/Segmentation/comp6_test_cls") / f"{image.stem}.png",
-        _write_voc,
+        voc.CLASS_NAMES, lambda image: Path("results/VOC2012/Segmentation/comp6_test_cls") / f"{image.stem}.png", _write_voc
     ),
 }
 """By name: `labels`, palette PNGs of train ids in folders like the images'; `cityscapes` and `voc`, what the servers take."""

@@ -14,11 +14,7 @@ _CAPTION = (
 
 
 def comparison_tables(folder: Path, data_set: str) -> list[tuple[str, str, Table]]:
-    """Return name, title and table of every comparison that was made on a data set.
-
-    Args:
-        folder: of the tables that `python -m stages.table` wrote.
-        data_set: name; tables of others are left out.
+    """Return name, title and table of every comparison that `python -m stages.table` made on this data set and no other.
 
     Raises:
         ValueError: a file is not such a table.

@@ -20,13 +20,9 @@ from pipeline.samples.images import NO_LABEL_COLOR
 
 
 def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: Path, pictures: int) -> str:
-    """Build the page as HTML that loads nothing.
+    """Build the page as HTML that loads nothing, with at most `pictures` rows of unlabeled images.
 
-    Args:
-        experiment: as read.
-        settings: the parameters to print, nested by section.
-        tables: folder with comparisons of other experiments.
-        pictures: rows of unlabeled images to show at most.
+    It prints `settings`, the parameters nested by section, and the comparisons of other experiments in the folder `tables`.
     """
     files = FileSystemLoader(Path(__file__).parent)
     environment = Environment(

@@ -58,9 +58,8 @@ def validation_rows(experiment: Experiment) -> list[PictureRow]:
 def pseudo_label_rows(experiment: Experiment, number: int) -> list[PictureRow]:
     """Show unlabeled images: image, pseudo labels of every round, true labels where they are known.
 
-    Args:
-        experiment: as read; without a round that labels, there is nothing to show.
-        number: rows at most, spread evenly over the list, because neighbors are often frames of one video.
+    At most `number` rows, spread evenly over the list, because neighbors are often frames of one video; none without a round
+    that labels.
     """
     labeling = [student for student in experiment.students if student.selection and sum(student.selection.realized_counts)]
     shown = min(number, len(experiment.unlabeled)) if labeling else 0

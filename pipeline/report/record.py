@@ -70,13 +70,9 @@ class Experiment:
 
 
 def read_experiment(prepared: Path, rounds: Path, keys: Sequence[str], evaluation: EvaluationParams) -> Experiment:
-    """Read what the stages left on disk.
+    """Read what the stages left on disk: the folder that `prepare` wrote, and in `rounds` those of round 0 and of `keys`.
 
-    Args:
-        prepared: folder that `prepare` wrote.
-        rounds: folder with a folder per round.
-        keys: of the rounds besides round 0; other folders are left alone.
-        evaluation: says which classes are tail classes.
+    Folders of other rounds are left alone; `evaluation` says which classes are tail classes.
 
     Raises:
         ValueError: a file is missing, malformed or of other classes.

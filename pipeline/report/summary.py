@@ -30,9 +30,7 @@ class Tile:
 def facts(experiment: Experiment, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Say what this experiment is: lines of the head, each a name and its value.
 
-    Args:
-        experiment: as read.
-        settings: the parameters to print; `method`, `st_confidence`, `equal_pixels` and `seed` among them.
+    `settings` are the parameters to print, `method`, `st_confidence`, `equal_pixels` and `seed` among them.
     """
     images = ((experiment.num_labeled, "labeled"), (len(experiment.unlabeled), "unlabeled"), (len(experiment.val), "validation"))
     protocols = dict.fromkeys(round_.metrics.protocol for round_ in experiment.rounds)

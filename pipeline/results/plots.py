@@ -13,10 +13,7 @@ Value = str | int | float
 def write_plots(folder: Path, rounds: Sequence[RoundResults], labeled_shares: Shares) -> None:
     """Write `losses.tsv`, `class_iou.tsv` and `confusion.tsv`.
 
-    Args:
-        folder: to write to.
-        rounds: in numerical order.
-        labeled_shares: (C,) float64, of the classes among the labeled pixels.
+    Rounds come in numerical order; `labeled_shares` are (C,) float64, of the classes among the labeled pixels.
     """
     _write(folder / "losses.tsv", ("round", "set", "step", "loss"), map(losses, rounds))
     columns = ("round", "class", "labeled_share", "tail", "iou")

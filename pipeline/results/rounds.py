@@ -32,12 +32,7 @@ def read_rounds(folder: Path, keys: Iterable[str], class_names: Sequence[str]) -
 
 
 def read_results(folder: Path, key: str, class_names: Sequence[str]) -> RoundResults:
-    """Read the results of a round.
-
-    Args:
-        folder: of the round.
-        key: of the round.
-        class_names: (C,) of the data set.
+    """Read the results of the round `key` from its folder; `class_names` are those of the data set, (C,).
 
     Raises:
         ValueError: a file is missing, malformed or of other classes.

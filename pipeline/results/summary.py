@@ -49,11 +49,7 @@ class Summary(Artifact):
 
 
 def summarize(rounds: Sequence[RoundResults]) -> Summary:
-    """Pick the figures.
-
-    Args:
-        rounds: in numerical order, round 0 first.
-    """
+    """Pick the figures of the rounds, which come in numerical order, round 0 first."""
     summaries = {results.key: _summarize_round(results, rounds[0]) for results in rounds}
     scores = set(FinalSummary.model_fields) - {"round"}
     last = rounds[-1].key

@@ -1,6 +1,6 @@
 """Pseudo labels counted image by image, and held against the true labels where there are any."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.confusion import confusion_matrix
 from pipeline.machine.parallel import map_ordered
+from pipeline.machine.progress import Progress
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.class_frequencies import count_classes
 from pipeline.samples.images import read_label_png, read_labels
@@ -36,27 +37,18 @@ class PseudoLabelCounts:
         return PseudoLabelCounts(self.labeled + other.labeled, self.confusion + other.confusion, self.regions + other.regions)
 
 
-def no_pseudo_labels(num_classes: int) -> PseudoLabelCounts:
-    """Return zeros."""
-    return PseudoLabelCounts(np.zeros(num_classes, np.int64), np.zeros((num_classes, num_classes + 1), np.int64), no_regions())
-
-
 def count_pseudo_labels(
-    folder: Path, store: ConfidenceStore, known: Sequence[Sample], catalog: Catalog, *, workers: int
-) -> Iterator[PseudoLabelCounts]:
-    """Count the pseudo labels of every unlabeled image.
+    folder: Path, store: ConfidenceStore, known: Sequence[Sample], catalog: Catalog, *, workers: int, progress: Progress
+) -> PseudoLabelCounts:
+    """Count the round's pseudo labels, in `folder`, of all unlabeled images; judge those of images whose labels are `known`.
 
-    Args:
-        folder: of the round's pseudo labels.
-        store: of the round, with the teacher's predictions.
-        known: those of the images whose labels are known.
-        catalog: of the data set.
-        workers: threads.
+    By size of region, the predictions of the teacher, in the round's store, are judged as well.
 
     Raises:
         ValueError: a file is missing or damaged.
     """
-    num_classes, nothing = catalog.num_classes, no_pseudo_labels(catalog.num_classes)
+    num_classes = catalog.num_classes
+    nothing = PseudoLabelCounts(np.zeros(num_classes, np.int64), np.zeros((num_classes, num_classes + 1), np.int64), no_regions())
     truth = {sample.image_id: sample.labels for sample in known}
 
     def count(index: int) -> PseudoLabelCounts:
@@ -69,9 +61,5 @@ def count_pseudo_labels(
         confusion = confusion_matrix(labels, pseudo_labels, num_classes)
         return replace(counted, confusion=confusion, regions=measure_regions(labels, store.prediction(index), pseudo_labels))
 
-    yield from map_ordered(count, range(len(store.image_ids)), workers=workers)
-
-
-def sum_pseudo_labels(images: Iterable[PseudoLabelCounts], num_classes: int) -> PseudoLabelCounts:
-    """Add up images; zeros for none."""
-    return sum(images, start=no_pseudo_labels(num_classes))
+    images = map_ordered(count, range(len(store.image_ids)), workers=workers)
+    return sum(progress(images, total=len(store.image_ids), unit="image"), start=nothing)

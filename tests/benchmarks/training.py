@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.machine.device_group import single_process
+from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.build import build_network
 from pipeline.params import Params
 from pipeline.runtime import prepare_device
@@ -104,7 +104,7 @@ def bare_steps(network: str, steps: int) -> Callable[[], None]:
 
     def work() -> None:
         for _ in range(steps):
-            train_step(trained, optimizer, batch, params.training, single_process(device))
+            train_step(trained, optimizer, batch, params.training, DeviceGroup(0, 1, device))
         if device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -114,7 +114,7 @@ def bare_steps(network: str, steps: int) -> Callable[[], None]:
 def loop_steps(network: str, source: Path | None, steps: int) -> Callable[[], None]:
     """The same through the loop of the stages and its resume points; on batches of `source`, or on one that is there."""
     params = settings(network)
-    group = single_process(prepare_device(params.runtime))
+    group = DeviceGroup(0, 1, prepare_device(params.runtime))
     torch.manual_seed(0)
     trained = build_network(params.model, len(NAMES))
     batch = make_batch(params)

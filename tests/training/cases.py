@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from pipeline.curve import CurveRow
-from pipeline.machine.device_group import DeviceGroup, single_process
+from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import RuntimeParams, TrainingParams, read_params
 from pipeline.samples.catalog import Catalog
@@ -23,7 +23,7 @@ from tests.workspace import ROOT
 PARAMS = read_params(ROOT / "params.yaml")
 TRAINING: TrainingParams = PARAMS.training.model_copy(update={"log_every": 2})
 RUNTIME: RuntimeParams = PARAMS.runtime.model_copy(update={"checkpoint_every": 4, "loader_workers": 0})
-ALONE = single_process(torch.device("cpu"))
+ALONE = DeviceGroup(0, 1, torch.device("cpu"))
 CATALOG = Catalog(name="toy", class_names=("a", "b"), colors=((0, 0, 0), (9, 9, 9)), train_ids={0: 0, 1: 1})
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipeline.curve import CurveRow
-from pipeline.machine.device_group import DeviceGroup, single_process
+from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import ModelParams, TrainingParams
@@ -60,7 +60,7 @@ def train_and_save(group: DeviceGroup, folder: Path, dtype: torch.dtype, precisi
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-4)], ids=["float64", "float32"])
 def test_two_processes_have_the_losses_and_weights_of_one(tmp_path: Path, dtype: torch.dtype, tolerance: float) -> None:
     (tmp_path / "one").mkdir()
-    network, curve = training(single_process(torch.device("cpu")), tmp_path / "one", dtype)
+    network, curve = training(DeviceGroup(0, 1, torch.device("cpu")), tmp_path / "one", dtype)
     run_in_world(2, train_and_save, tmp_path, dtype, "float32")
     ranks = [load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2)]
     assert all(torch.equal(ranks[0][name], ranks[1][name]) for name in ranks[0])
@@ -74,7 +74,7 @@ def test_two_processes_have_the_losses_and_weights_of_one(tmp_path: Path, dtype:
 
 def test_two_processes_train_as_one_under_autocast_up_to_its_rounding(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
-    _, curve = training(single_process(torch.device("cpu")), tmp_path / "one", torch.float32, "bfloat16")
+    _, curve = training(DeviceGroup(0, 1, torch.device("cpu")), tmp_path / "one", torch.float32, "bfloat16")
     run_in_world(2, train_and_save, tmp_path, torch.float32, "bfloat16")
     losses = load_file(tmp_path / "rank0.safetensors")["losses"].tolist()
     for (labeled, unlabeled), row in zip(losses, curve, strict=True):
