@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from pipeline.experiments.plan import experiment_name, plan_experiments
+from pipeline.experiments.compare import compare_finished, write_table
+from pipeline.experiments.experiment import experiment_name, plan_experiments
 from pipeline.experiments.run import run_experiments, spell_commands
 from pipeline.experiments.settings import describe_settings, read_setting
-from pipeline.experiments.table import compare_finished, write_table
 from pipeline.schema import read_yaml
 from stages.command import EXISTING, NEW, echo, one_line_errors
 

@@ -6,9 +6,9 @@ import click
 
 from pipeline.files import atomic_path
 from pipeline.params import Params
+from pipeline.report.findings import summary
 from pipeline.report.page import build_page
 from pipeline.report.record import read_experiment
-from pipeline.report.summary import summary
 from stages.command import EXISTING, NEW, echo, stage_command
 
 

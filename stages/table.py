@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from pipeline.experiments.plan import experiment_name
+from pipeline.experiments.compare import compare_finished, write_table
+from pipeline.experiments.experiment import experiment_name
 from pipeline.experiments.settings import read_setting
-from pipeline.experiments.table import compare_finished, write_table
 from stages.command import EXISTING, NEW, echo, one_line_errors
 
 

@@ -23,7 +23,7 @@ TABLES: dict[str, tuple[Iterable[Any], set[Any]]] = {
     # A folder of one's own says in its classes.yaml what others say in a section.
     "pipeline/params.py, DataParams": ({"folder", *DataParams.model_fields} & set(FINDERS), set(get_args(DataSetName))),
     "pipeline/labeling/solve.py": (METHODS, choices(Params, "method")),
-    "pipeline/report/summary.py": (summary.METHODS, choices(Params, "method")),
+    "pipeline/report/findings.py": (summary.METHODS, choices(Params, "method")),
     "pipeline/calibration/calibrator.py, FIT": ({"none", *FIT}, choices(Params, "calibration")),
     "pipeline/calibration/calibrator.py, Calibrator": (
         {name for fitted in get_args(Calibrator) for name in choices(fitted, "method")},

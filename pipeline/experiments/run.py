@@ -5,9 +5,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
+from pipeline.experiments.experiment import Experiment
 from pipeline.experiments.finished import finished_experiments, recorded_params
 from pipeline.experiments.overrides import Tree
-from pipeline.experiments.plan import Experiment
 
 
 def spell_commands(experiments: Sequence[Experiment], current: Tree, *, here: bool) -> str:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from pipeline.comparison.formats import to_cells
 from pipeline.comparison.rows import Comparison
-from pipeline.comparison.tables import to_cells
 from pipeline.report.tables import Cell, Row, Table
 
 _CAPTION = (

@@ -10,11 +10,11 @@ from ruamel.yaml import YAML
 
 from pipeline.report.comparison_tables import comparison_tables
 from pipeline.report.figures import class_distributions, class_iou, training_curves
+from pipeline.report.findings import facts, summary, tiles
 from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
 from pipeline.report.label_tables import group_table, overlap_table
 from pipeline.report.pictures import pseudo_label_rows, validation_rows
 from pipeline.report.record import Experiment
-from pipeline.report.summary import facts, summary, tiles
 from pipeline.report.tables import css_color, iou_table, rounds_table, selection_table
 from pipeline.samples.images import NO_LABEL_COLOR
 

@@ -9,7 +9,7 @@ from pipeline.divergence import Divergence, divergence
 from pipeline.schema import Artifact, Section
 from pipeline.selection import Selection
 from pipeline.statistics.classes import group_of
-from pipeline.statistics.pseudo_labels import PseudoLabelCounts
+from pipeline.statistics.judge import PseudoLabelCounts
 from pipeline.statistics.regions import EDGES
 
 HISTOGRAM_BINS = 50

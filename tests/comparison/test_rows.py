@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.comparison.formats import to_csv, to_markdown
 from pipeline.comparison.rows import MEASURES, Comparison, Result, build_rows, measures_by_round
-from pipeline.comparison.tables import to_csv, to_markdown
 from pipeline.results.summary import FinalSummary, RoundSummary, Summary
 from tests.workspace import ROOT
 

@@ -11,9 +11,9 @@ from dvc.utils.hydra import apply_overrides
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.experiments.compare import CONTROLS
 from pipeline.experiments.overrides import apply_changes, find_difference, merge, name_suffix, overrides
 from pipeline.experiments.settings import list_settings, read_setting
-from pipeline.experiments.table import CONTROLS
 from pipeline.params import Params, read_params
 from pipeline.schema import read_yaml
 from stages.experiment import main

@@ -23,7 +23,7 @@ from pipeline.samples.class_frequencies import shares_of
 from pipeline.samples.images import write_label_png
 from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, unlabeled_view, write_samples
-from pipeline.statistics.pseudo_labels import PseudoLabelCounts
+from pipeline.statistics.judge import PseudoLabelCounts
 from pipeline.statistics.regions import measure_regions
 from pipeline.statistics.round_statistics import describe_round
 from tests.workspace import ROOT

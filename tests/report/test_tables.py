@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.divergence import Divergence
+from pipeline.report.findings import facts, summary, tiles
 from pipeline.report.label_tables import group_table, overlap_table
 from pipeline.report.numerals import MINUS, NONE, count, nats, percent, points, tone
-from pipeline.report.summary import facts, summary, tiles
 from pipeline.report.tables import Table, iou_table, rounds_table, selection_table
 from pipeline.results.summary import difference
 from tests.report.cases import NAMES, Case, read_case

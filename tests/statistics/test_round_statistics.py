@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.divergence import divergence
 from pipeline.evaluation.confusion import confusion_matrix
 from pipeline.statistics.classes import appearance, group_of
-from pipeline.statistics.pseudo_labels import PseudoLabelCounts
+from pipeline.statistics.judge import PseudoLabelCounts
 from pipeline.statistics.regions import no_regions
 from pipeline.statistics.round_statistics import (
     RoundStatistics,

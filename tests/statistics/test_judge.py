@@ -13,7 +13,7 @@ from pipeline.samples.catalog import Catalog
 from pipeline.samples.images import write_label_png
 from pipeline.samples.sample_lists import Sample
 from pipeline.softmax_store.reader import ConfidenceStore
-from pipeline.statistics.pseudo_labels import PseudoLabelCounts, count_pseudo_labels
+from pipeline.statistics.judge import PseudoLabelCounts, count_pseudo_labels
 
 Item = TypeVar("Item")
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.comparison.formats import to_csv, to_markdown
 from pipeline.comparison.rows import Comparison, Result, build_rows, measures_by_round
-from pipeline.comparison.tables import to_csv, to_markdown
 from pipeline.experiments.finished import finished_experiments, recorded_params, recorded_summary
 from pipeline.experiments.settings import Setting
 from pipeline.files import write_text
