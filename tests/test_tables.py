@@ -10,7 +10,7 @@ from pipeline.datasets.find import FINDERS
 from pipeline.labeling.solve import METHODS
 from pipeline.models.build import BUILDERS
 from pipeline.params import DataParams, DataSetName, ModelParams, Params
-from pipeline.report import summary
+from pipeline.report import findings
 from pipeline.schema import Section
 
 
@@ -23,7 +23,7 @@ TABLES: dict[str, tuple[Iterable[Any], set[Any]]] = {
     # A folder of one's own says in its classes.yaml what others say in a section.
     "pipeline/params.py, DataParams": ({"folder", *DataParams.model_fields} & set(FINDERS), set(get_args(DataSetName))),
     "pipeline/labeling/solve.py": (METHODS, choices(Params, "method")),
-    "pipeline/report/findings.py": (summary.METHODS, choices(Params, "method")),
+    "pipeline/report/findings.py": (findings.METHODS, choices(Params, "method")),
     "pipeline/calibration/calibrator.py, FIT": ({"none", *FIT}, choices(Params, "calibration")),
     "pipeline/calibration/calibrator.py, Calibrator": (
         {name for fitted in get_args(Calibrator) for name in choices(fitted, "method")},
