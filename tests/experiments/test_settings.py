@@ -178,7 +178,7 @@ def test_the_dag_of_every_run_resolves(name: str, run: str, workspace: Path) -> 
     params = params_of(workspace, name, run)
     with Repo(str(workspace)) as repo:
         stages = {str(stage.name) for stage in repo.index.stages}
-    once = {"prepare", "pretrain", "evaluate_pretrained", "report"}
+    once = {"prepare", "pretrain", "evaluate_pretrained", "summarize", "report"}
     assert {stage for stage in stages if "@" not in stage} == once
     assert {stage.partition("@")[2] for stage in stages - once} == set(params.rounds)
     assert len(stages) == len(once) + 7 * len(params.rounds)
