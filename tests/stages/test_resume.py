@@ -147,7 +147,7 @@ def test_fresh_starts_over(prepared: Path) -> None:
 def test_a_second_run_waits_for_an_orphan_and_takes_its_result(prepared: Path) -> None:
     clear(prepared)
     orphan = start(prepared, STUDENT)
-    while not any(lock.read_text() for lock in (prepared / ".scratch").glob("locks/train_student-*")):
+    while not any(lock.read_text() == str(orphan.pid) for lock in (prepared / ".scratch").glob("locks/train_student-*")):
         assert orphan.poll() is None
         time.sleep(0.02)
     os.kill(orphan.pid, signal.SIGSTOP)
