@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from pipeline.experiments.compare import compare_finished, write_table
-from pipeline.experiments.experiment import experiment_name, plan_experiments
-from pipeline.experiments.run import run_experiments, spell_commands
+from pipeline.experiments.experiment import drop_leftovers, experiment_name, plan_experiments
+from pipeline.experiments.finished import committed_params
+from pipeline.experiments.run import run_experiments, show_on_page, spell_commands
 from pipeline.experiments.settings import describe_settings, read_setting
 from pipeline.schema import read_yaml
 from stages.command import EXISTING, NEW, echo, one_line_errors
@@ -43,8 +44,8 @@ def main(
 
     Every experiment is made in a temporary workspace, so params.yaml and what lies here stay as they are (but with --here); its
     results are kept under its own name, which ends with what -S sets, for `dvc metrics diff`, `dvc exp show` and `dvc exp
-    apply`. What is finished is not run again, and what was killed goes on where it stopped. At the end all that is finished is
-    printed as a table and written to --tables, which the report shows.
+    apply`. What is finished on the same data is not run again, and what was killed goes on where it stopped. At the end all
+    that is finished is printed as a table and written to --tables, which the report shows.
     """
     if listing or name is None:
         click.echo(describe_settings(settings))
@@ -55,12 +56,16 @@ def main(
     if here and len(experiments) > 1:
         raise ValueError(f"--here - expected one run and one seed - found {len(experiments)} - name one, or leave --here out")
     current = read_yaml(Path("params.yaml"))
+    experiments, leftovers = drop_leftovers(experiments, current, committed_params())
+    echo(*leftovers)
     if dry_run:
         click.echo(spell_commands(experiments, current, here=here))
         return
     run_experiments(experiments, current, here=here, say=echo)
     click.echo(write_table(compare_finished(key, setting), tables), nl=False)
     echo(f"written to {tables}/{key}.md, .csv and .json")
+    if here:
+        show_on_page()
 
 
 if __name__ == "__main__":

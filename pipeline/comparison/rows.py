@@ -27,6 +27,11 @@ class Result:
     values: Mapping[str, float | None]
 
 
+def data_set_label(data: Mapping[str, object]) -> str:
+    """Name the data of a section `data` of `params.yaml`: two folders of somebody's own images are two data sets."""
+    return f"folder at {data['root']}" if data["name"] == "folder" else str(data["name"])
+
+
 class Spread(Section):
     """Mean and sample standard deviation over seeds."""
 

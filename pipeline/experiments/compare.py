@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.comparison.formats import to_csv, to_markdown
-from pipeline.comparison.rows import Comparison, Result, build_rows, measures_by_round
+from pipeline.comparison.rows import Comparison, Result, build_rows, data_set_label, measures_by_round
 from pipeline.experiments.finished import finished_experiments, recorded_params, recorded_summary
 from pipeline.experiments.settings import Setting
 from pipeline.files import write_text
@@ -48,4 +48,4 @@ def _results(name: str, setting: Setting) -> Iterator[tuple[str, Result]]:
             reference = experiments[found[0]]
             params = recorded_params(reference)
             for key, values in measures_by_round(recorded_summary(reference)).items():
-                yield params["data"]["name"], Result((run or name) + (found[1] or ""), key, params["seed"], values)
+                yield data_set_label(params["data"]), Result((run or name) + (found[1] or ""), key, params["seed"], values)

@@ -1,10 +1,19 @@
 """The experiments that a setting stands for: one for each run and seed, and the command of DVC that makes it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.experiments.overrides import Tree, apply_changes, find_difference, merge, name_suffix, overrides
+from pipeline.experiments.overrides import (
+    Tree,
+    apply_changes,
+    differences,
+    find_difference,
+    merge,
+    name_suffix,
+    overridden_key,
+    overrides,
+)
 from pipeline.experiments.settings import Setting
 
 
@@ -13,14 +22,34 @@ class Experiment:
     """One experiment.
 
     Attributes:
-        name: under which DVC keeps it.
+        stem: of its name, which the seed follows.
+        ending: of its name, "-seed1" or "".
         changes: what the setting changes in `params.yaml`, nested as there.
         extra: the user's own overrides, as DVC takes them.
     """
 
-    name: str
+    stem: str
+    ending: str
     changes: Tree
     extra: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name under which DVC keeps it."""
+        return self.stem + self.ending
+
+    def on_other_data(self, key: str) -> "Experiment":
+        """Return the same experiment under a name of its own for data that are not those of the finished one."""
+        return replace(self, stem=f"{self.stem}+data-{key}")
+
+    def data(self, current: Tree, recorded: Tree) -> Tree:
+        """Return the section `data` that this one runs with; both are all of `params.yaml`, as it is and as it was recorded.
+
+        What the user's own overrides say, which only DVC can read, is as recorded: they are part of the name.
+        """
+        own = {overridden_key(override) for override in self.extra}
+        wanted = apply_changes(current, self.changes)["data"]
+        return {key: (recorded["data"] if own & {"data", f"data.{key}"} else wanted)[key] for key in wanted}
 
     def arguments(self, current: Tree, *, here: bool) -> list[str]:
         """Return what to run by `dvc`, given all of `params.yaml`; `here`: in this workspace, not in a temporary one."""
@@ -69,8 +98,37 @@ def plan_experiments(
     for run_name, own in chosen.items():
         changes = _with_folders(merge(setting.params, own), folders)
         by_ending: dict[str, Tree] = {f"-seed{seed}": {**changes, "seed": seed} for seed in seeds} or {"": changes}
-        experiments += [Experiment(run_name + name_suffix(extra) + end, tree, extra) for end, tree in by_ending.items()]
+        experiments += [Experiment(run_name + name_suffix(extra), end, tree, extra) for end, tree in by_ending.items()]
     return experiments
+
+
+def drop_leftovers(experiments: Sequence[Experiment], current: Tree, committed: Tree) -> tuple[list[Experiment], list[str]]:
+    """Take back what `params.yaml` was changed in for other data than those of the experiments.
+
+    A number of images, a length of their sides, a class of the tail belong to the data for which somebody set them. So edits
+    since the last commit count only where an experiment is about the data that they were made for: of the same name and root.
+
+    Args:
+        experiments: as planned.
+        current: all of `params.yaml` as it is.
+        committed: all of it as it was last committed.
+
+    Returns:
+        The experiments, and lines that say which keys are as committed again.
+    """
+    kept: list[Experiment] = []
+    lines: dict[str, None] = {}
+    for experiment in experiments:
+        wanted = apply_changes(current, experiment.changes)
+        own = {overridden_key(override) for override in experiment.extra}
+        same = not own & {"data.name", "data.root"} and all(
+            wanted["data"][key] == current["data"][key] for key in ("name", "root")
+        )
+        changes = experiment.changes if same else merge({**committed, "runtime": {}}, experiment.changes)
+        kept.append(replace(experiment, changes=changes))
+        if keys := differences(wanted, apply_changes(current, changes)):
+            lines[f"params.yaml was changed for other data; as committed again: {', '.join(keys)}"] = None
+    return kept, list(lines)
 
 
 def _data_folders(name: str, setting: Setting, roots: Sequence[str]) -> dict[str, str]:

@@ -24,6 +24,17 @@ def recorded_params(reference: str) -> dict[str, Any]:
     return tree
 
 
+def recorded_inputs(reference: str) -> dict[str, str]:
+    """Return DVC's hash of everything that the stage `prepare` of an experiment read, by path."""
+    lock = read_yaml_text(_git("show", f"{reference}:dvc.lock"), where=f"{reference}: dvc.lock")
+    return {dependency["path"]: dependency["md5"] for dependency in lock["stages"]["prepare"]["deps"]}
+
+
+def committed_params() -> dict[str, Any]:
+    """Return all of `params.yaml` as it was last committed."""
+    return recorded_params("HEAD")
+
+
 def recorded_summary(reference: str) -> Summary:
     """Return the metrics of an experiment."""
     return Summary.model_validate_json(_git("show", f"{reference}:data/summary.json"))

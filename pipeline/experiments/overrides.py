@@ -61,22 +61,33 @@ def name_suffix(extra: Sequence[str]) -> str:
     return plain if len(plain) <= _LONGEST_SUFFIX else f"+{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def overridden_key(override: str) -> str:
+    """Return the dotted key that an override of `dvc exp run --set-param` is about."""
+    return override.lstrip("+~").partition("=")[0]
+
+
 def find_difference(wanted: Tree, recorded: Tree, *, extra: Sequence[str]) -> str | None:
     """Say where an experiment was run with other parameters than those wanted now, both all of `params.yaml`.
 
-    The keys of `extra`, the user's own overrides, are part of the experiment's name and not compared, nor is `runtime`.
+    The keys of `extra`, the user's own overrides, are part of the experiment's name and not compared, nor is `runtime`. Where
+    the data lie is not compared either: what they are is, see `recorded_data`.
 
     Returns:
         Key, value recorded and value wanted, or None.
     """
-    keys = ["runtime", *(override.lstrip("+~").partition("=")[0] for override in extra)]
-    trees = [dict(_flatten("", tree)) for tree in (wanted, recorded)]
-    for key in sorted({*trees[0], *trees[1]}):
-        ours, theirs = (tree.get(key, _ABSENT) for tree in trees)
-        if ours != theirs and not any(f"{key}.".startswith(f"{own}.") for own in keys):
+    known = ["runtime", "data.root", "data.source_root", *map(overridden_key, extra)]
+    for key, (ours, theirs) in differences(wanted, recorded).items():
+        if not any(f"{key}.".startswith(f"{own}.") for own in known):
             shown = ["nothing" if value is _ABSENT else _spell(value) for value in (theirs, ours)]
             return f"{key}: {shown[0]} instead of {shown[1]}"
     return None
+
+
+def differences(first: Tree, second: Tree) -> dict[str, tuple[object, object]]:
+    """Return both values of every dotted key at which two parts of `params.yaml` differ, sorted by key."""
+    trees = [dict(_flatten("", tree)) for tree in (first, second)]
+    values = {key: (trees[0].get(key, _ABSENT), trees[1].get(key, _ABSENT)) for key in sorted({*trees[0], *trees[1]})}
+    return {key: pair for key, pair in values.items() if pair[0] != pair[1]}
 
 
 def _flatten(key: str, value: object) -> Iterator[tuple[str, object]]:

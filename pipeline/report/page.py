@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ruamel.yaml import YAML
 
+from pipeline.comparison.rows import data_set_label
 from pipeline.report.comparison_tables import comparison_tables
 from pipeline.report.figures import class_distributions, class_iou, training_curves
 from pipeline.report.findings import facts, summary, tiles
@@ -48,7 +49,7 @@ def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: P
         confidences=confidence_histograms(experiment),
         reliability=reliability(experiment),
         regions=accuracy_by_region(experiment),
-        comparisons=comparison_tables(tables, catalog.name),
+        comparisons=comparison_tables(tables, data_set_label(settings["data"])),
         legend=[
             *zip(catalog.class_names, map(css_color, catalog.colors), strict=True),
             ("no label, or ignored", css_color(NO_LABEL_COLOR)),

@@ -114,7 +114,7 @@ def test_comparisons_on_the_same_data_set_are_shown_and_others_are_not(tmp_path:
     ]
     rows = tuple(build_rows(results, controls=["none"]))
     (tmp_path / "tables").mkdir()
-    for name, data_set in (("table4", "toy"), ("table5", "camvid")):
+    for name, data_set in (("table4", "streets"), ("table5", "camvid")):
         table = Comparison(name=name, title=f"All of {name}", data_set=data_set, controls=("none",), rows=rows)
         table.write(tmp_path / f"tables/{name}.json")
     text = build(tmp_path, Case())
