@@ -251,8 +251,8 @@ class AugmentationParams(Section):
         return self
 
 
-class InferenceParams(Section):
-    """The protocol by which a network predicts an image: for pseudo labels and for evaluation alike."""
+class InferenceProtocol(Section):
+    """How a network sees an image at test time. Checkpoints hold it: the network is measured, and used, by what it says."""
 
     long_side: Count | None
     """Longer image side that the network sees, in pixels; null = the image's own size."""
@@ -268,10 +268,20 @@ class InferenceParams(Section):
     """Pixels; read only with sliding_window."""
     stride_ratio: Ratio
     """Step from window to window over the window's side. The release: 2/3."""
+
+
+class InferenceParams(InferenceProtocol):
+    """The protocol by which a network predicts an image, for pseudo labels and for evaluation alike, and how it computes."""
+
     batch_size: Count
     """Windows per forward pass; bounds memory, does not change the result beyond rounding."""
     precision: Literal["float32", "bfloat16", "float16"]
     """In which the network computes: the shorter types are faster on a GPU and rounder. Probabilities are float32 in all."""
+
+    @property
+    def protocol(self) -> InferenceProtocol:
+        """The protocol alone."""
+        return InferenceProtocol(**self.model_dump(include=set(InferenceProtocol.model_fields)))
 
 
 class StoreParams(Section):

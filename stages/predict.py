@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.inference.predictor import Predictor
+from pipeline.inference.protocol import choose_protocol
 from pipeline.models.checkpoints import read_model
 from pipeline.params import Params
 from pipeline.predictions.jobs import plan_jobs, run_jobs
@@ -26,12 +27,20 @@ from stages.command import EXISTING, NEW, echo, progress, stage_command
     show_default=True,
     help="labels: palette PNGs of train ids in OUT/labels; cityscapes: label ids in OUT/cityscapes; voc: OUT/results/VOC2012.",
 )
+@click.option(
+    "--protocol",
+    type=click.Choice(["model", "params"]),
+    default="model",
+    show_default=True,
+    help="By the test protocol that the model holds, or by that of `inference` in params.yaml.",
+)
 @stage_command
-def main(params: Params, model: Path, images: Path, out: Path, *, overlays: bool, name: str) -> None:
-    """Predict every image of a folder, by the protocol in `inference` of params.yaml."""
+def main(params: Params, model: Path, images: Path, out: Path, *, overlays: bool, name: str, protocol: str) -> None:
+    """Predict every image of a folder."""
     checkpoint = read_model(model)
     jobs = plan_jobs(images, out, name=name, class_names=checkpoint.class_names, overlays=overlays)
-    predictor = Predictor(checkpoint.network, params.inference, prepare_device(params.runtime), compiled=params.runtime.compile)
+    chosen = choose_protocol(params.inference, checkpoint.protocol, ours=protocol == "params", say=echo)
+    predictor = Predictor(checkpoint.network, chosen, prepare_device(params.runtime), compiled=params.runtime.compile)
     run_jobs(jobs, predictor.prediction, checkpoint.colors, progress=progress)
     echo(f"{len(jobs)} predictions in {out}")
 

@@ -27,7 +27,12 @@ def main(params: Params, catalog: Path, labeled: Path, model: Path, curve: Path,
     classes = Catalog.read(catalog)
     samples = read_samples(labeled, labels=True)
     plan = plan_pretraining(samples, classes, params.pretrain, params.training, params.augmentation, seed=params.seed)
-    parameters = {**plan.parameters(), "model": params.model.model_dump(mode="json")}
+    protocol = params.inference.protocol
+    parameters = {
+        **plan.parameters(),
+        "model": params.model.model_dump(mode="json"),
+        "protocol": protocol.model_dump(mode="json"),
+    }
     inputs = [catalog, labeled, *weight_files(params.model)]
     with open_work(params.runtime, outs=[model, curve], parameters=parameters, inputs=inputs, fresh=fresh, on_wait=echo) as work:
         if work.finished:
@@ -37,7 +42,7 @@ def main(params: Params, catalog: Path, labeled: Path, model: Path, curve: Path,
         training = Training(network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
         echo(f"the curve so far grows in {training.live_curve}")
         run_to_end(iter(training), total=training.steps, done=training.first_step, unit="step", note=StepRecord.describe_losses)
-        training.write(model=model, curve=curve, model_params=params.model, catalog=classes)
+        training.write(model=model, curve=curve, model_params=params.model, protocol=protocol, catalog=classes)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,9 @@ def main(
         round_key=round_key,
         depth=params.depth(round_key),
     )
-    parameters, inputs = plan.parameters(), [teacher, catalog, labeled, unlabeled, selection, pseudo_labels]
+    protocol = params.inference.protocol
+    parameters = {**plan.parameters(), "protocol": protocol.model_dump(mode="json")}
+    inputs = [teacher, catalog, labeled, unlabeled, selection, pseudo_labels]
     with open_work(params.runtime, outs=[model, curve], parameters=parameters, inputs=inputs, fresh=fresh, on_wait=echo) as work:
         if work.finished:
             return
@@ -62,7 +64,7 @@ def main(
         training = Training(checkpoint.network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
         echo(f"the curve so far grows in {training.live_curve}")
         run_to_end(iter(training), total=training.steps, done=training.first_step, unit="step", note=StepRecord.describe_losses)
-        training.write(model=model, curve=curve, model_params=checkpoint.model_params, catalog=classes)
+        training.write(model=model, curve=curve, model_params=checkpoint.model_params, protocol=protocol, catalog=classes)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,18 @@ from pathlib import Path
 import click
 import pytest
 
-from pipeline.params import Params, read_params
+from pipeline.params import InferenceProtocol, Params, read_params
 from pipeline.schema import Section
 from tests.dependencies import EDGES, ROOT, body, dependencies, entry, needless_share, script, stages, table
 
 BODIES = {name: body(name) for name in stages()}
 SCRIPTS = {name: script(name) for name in BODIES}
 COMMANDS = sorted(path for path in (ROOT / "stages").glob("*.py") if path.name not in {"__init__.py", "command.py"})
-METHODS = {"labeling_ratio": {"alpha", "rounds.${key}.alpha"}, "depth": {"rounds.${key}.prev"}}
+METHODS = {
+    "labeling_ratio": {"alpha", "rounds.${key}.alpha"},
+    "depth": {"rounds.${key}.prev"},
+    "inference.protocol": {f"inference.{name}" for name in InferenceProtocol.model_fields},
+}
 """Methods of Params that read parameters, and which."""
 
 
@@ -97,7 +101,7 @@ def parameters_read(path: Path) -> set[str]:
             names = set(ast.literal_eval(chosen.value))
             found |= names if chosen.arg == "include" else set(Params.model_fields) - names
         elif isinstance(node, ast.Attribute) and (key := key_of(node)):
-            found |= METHODS.get(key, set() if key in {"round", "model_dump"} else {key})
+            found |= METHODS.get(key.removesuffix(".model_dump"), set() if key in {"round", "model_dump"} else {key})
     # Of a chain of attributes, the whole is what is read; of a section, what is called on it is not.
     return {key.removesuffix(".model_dump") for key in found if not any(other.startswith(f"{key}.") for other in found)}
 

@@ -1,4 +1,4 @@
-"""Networks as files: safetensors whose header tells how to rebuild the network, and its classes' names and colors."""
+"""Networks as files: safetensors whose header tells how to rebuild the network, how to test it, and what its classes are."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from pipeline.files import atomic_path
 from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
 from pipeline.models.weights import load_tensors
-from pipeline.params import ModelParams
+from pipeline.params import InferenceProtocol, ModelParams
 from pipeline.schema import Section, describe_error
 
 # One entry that holds everything: safetensors writes several entries in an order that changes from run to run.
@@ -24,8 +24,9 @@ _REMEDY = "delete it and run the stage that writes it"
 
 
 class _Header(Section):
-    format_version: Literal[2]  # the first, so that an error names it and not what another format has besides
+    format_version: Literal[3]  # the first, so that an error names it and not what another format has besides
     model: ModelParams
+    protocol: InferenceProtocol
     class_names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
 
@@ -47,6 +48,8 @@ class Checkpoint(NamedTuple):
     """(C,) RGB triples, 0-255."""
     model_params: ModelParams
     """The section that the network was built from."""
+    protocol: InferenceProtocol
+    """By which it was to be tested when it was trained."""
 
 
 def write_model(
@@ -54,6 +57,7 @@ def write_model(
     network: SegmentationNetwork,
     *,
     model_params: ModelParams,
+    protocol: InferenceProtocol,
     class_names: Sequence[str],
     colors: Sequence[tuple[int, int, int]],
 ) -> None:
@@ -63,11 +67,14 @@ def write_model(
         path: an existing file is replaced.
         network: on any device, in any memory format.
         model_params: the section that it was built from.
+        protocol: by which to test it, so that the file alone can predict what was measured.
         class_names: (C,), in the order of the logits.
-        colors: (C,) RGB triples, 0-255, so that the file alone can predict and paint.
+        colors: (C,) RGB triples, 0-255, so that the file alone can paint.
     """
     assert len(class_names) == len(colors) == network.num_classes
-    header = _Header(format_version=2, model=model_params, class_names=tuple(class_names), colors=tuple(colors))
+    header = _Header(
+        format_version=3, model=model_params, protocol=protocol, class_names=tuple(class_names), colors=tuple(colors)
+    )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with atomic_path(path) as partial:
         partial.write_bytes(save(tensors, metadata={_KEY: json.dumps(header.model_dump(mode="json"), sort_keys=True)}))
@@ -84,7 +91,7 @@ def read_model(path: Path) -> Checkpoint:
     with torch.random.fork_rng(devices=[]):
         network = build_network(header.model.model_copy(update={"weights": "none"}), len(header.class_names))
     load_tensors(network, tensors, where=str(path), remedy=_REMEDY)
-    return Checkpoint(network.eval(), header.class_names, header.colors, header.model)
+    return Checkpoint(network.eval(), header.class_names, header.colors, header.model, header.protocol)
 
 
 def _read(path: Path) -> tuple[_Header, dict[str, Tensor]]:

@@ -12,7 +12,7 @@ from pipeline.curve import CurveRow, append_row, write_curve
 from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.checkpoints import write_model
 from pipeline.models.network import SegmentationNetwork
-from pipeline.params import ModelParams, RuntimeParams
+from pipeline.params import InferenceProtocol, ModelParams, RuntimeParams
 from pipeline.runtime import seed_torch
 from pipeline.samples.catalog import Catalog
 from pipeline.training.batches import Batch, Crops, load_batches
@@ -123,11 +123,20 @@ class Training:
                     resumable = done
             yield StepRecord(done, self.rows[-1])
 
-    def write(self, *, model: Path, curve: Path, model_params: ModelParams, catalog: Catalog) -> None:
+    def write(
+        self, *, model: Path, curve: Path, model_params: ModelParams, protocol: InferenceProtocol, catalog: Catalog
+    ) -> None:
         """Write network and curve of a finished training, in the first process alone; see `write_model`, `write_curve`."""
         if self._group.is_first:
             write_curve(curve, self.rows)
-            write_model(model, self._network, model_params=model_params, class_names=catalog.class_names, colors=catalog.colors)
+            write_model(
+                model,
+                self._network,
+                model_params=model_params,
+                protocol=protocol,
+                class_names=catalog.class_names,
+                colors=catalog.colors,
+            )
 
 
 def _mean_row(step: int, losses: Tensor, learning_rate: float) -> CurveRow:

@@ -3,9 +3,20 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from pipeline.params import ModelParams
+from pipeline.params import InferenceProtocol, ModelParams
 
 Network = TypeVar("Network", bound=nn.Module)
+
+PROTOCOL = InferenceProtocol(
+    long_side=None,
+    scales=(1.0,),
+    flip=True,
+    sliding_window=False,
+    window_height=48,
+    window_width=96,
+    stride_ratio=0.5,
+)
+"""Of any network."""
 
 
 def model_params(**changes: Any) -> ModelParams:

@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.models.build import build_network
 from pipeline.models.checkpoints import read_model, write_model
 from pipeline.models.network import SegmentationNetwork
-from tests.models.sections import model_params
+from tests.models.sections import PROTOCOL, model_params
 
 CLASS_NAMES = ("road", "sky", "car", "bicycle")
 COLORS = ((128, 64, 128), (70, 130, 180), (0, 0, 142), (119, 11, 32))
@@ -28,13 +28,13 @@ def trained_network() -> SegmentationNetwork:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "model.safetensors"
-    write_model(path, trained_network(), model_params=model_params(), class_names=CLASS_NAMES, colors=COLORS)
+    write_model(path, trained_network(), model_params=model_params(), protocol=PROTOCOL, class_names=CLASS_NAMES, colors=COLORS)
     return path
 
 
 def test_a_network_read_back_gives_the_same_logits(path: Path) -> None:
     images = torch.randn(1, 3, 33, 49)
-    network, class_names, colors, _ = read_model(path)
+    network, class_names, colors, *_ = read_model(path)
     assert class_names == CLASS_NAMES
     assert colors == COLORS
     assert not network.training
@@ -43,21 +43,30 @@ def test_a_network_read_back_gives_the_same_logits(path: Path) -> None:
 
 
 def test_a_network_read_and_written_again_gives_the_same_bytes(path: Path, tmp_path: Path) -> None:
-    network, class_names, colors, _ = read_model(path)
+    network, class_names, colors, *_ = read_model(path)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    write_model(tmp_path / "again", network, model_params=model_params(), class_names=class_names, colors=colors)
+    write_model(
+        tmp_path / "again", network, model_params=model_params(), protocol=PROTOCOL, class_names=class_names, colors=colors
+    )
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
 def test_equal_networks_give_equal_bytes(path: Path, tmp_path: Path) -> None:
     for _ in range(5):
-        write_model(tmp_path / "again", trained_network(), model_params=model_params(), class_names=CLASS_NAMES, colors=COLORS)
+        write_model(
+            tmp_path / "again",
+            trained_network(),
+            model_params=model_params(),
+            protocol=PROTOCOL,
+            class_names=CLASS_NAMES,
+            colors=COLORS,
+        )
         assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
 def test_writing_replaces_a_file_and_leaves_nothing_beside_it(path: Path) -> None:
     path.write_text("old")
-    write_model(path, trained_network(), model_params=model_params(), class_names=CLASS_NAMES, colors=COLORS)
+    write_model(path, trained_network(), model_params=model_params(), protocol=PROTOCOL, class_names=CLASS_NAMES, colors=COLORS)
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -69,7 +78,9 @@ def test_reading_does_not_move_the_random_generator(path: Path) -> None:
 
 def test_reading_needs_no_weights_file(tmp_path: Path) -> None:
     params = model_params(weights="gone.safetensors")
-    write_model(tmp_path / "model", trained_network(), model_params=params, class_names=CLASS_NAMES, colors=COLORS)
+    write_model(
+        tmp_path / "model", trained_network(), model_params=params, protocol=PROTOCOL, class_names=CLASS_NAMES, colors=COLORS
+    )
     assert read_model(tmp_path / "model")[1] == CLASS_NAMES
 
 
@@ -126,7 +137,7 @@ def break_the_model_section(header: dict[str, Any], _: dict[str, Tensor]) -> Non
         (drop_layer1, r"found 12 missing: backbone\.layer1\.0\.conv1\.weight, .*, \.\.\. - delete"),
         (add_a_tensor, r"found 1 not expected: extra - delete"),
         (reshape_a_tensor, r"found 1 of another shape: head\.4\.bias \(9,\) for \(4,\) - delete"),
-        (raise_the_version, r" - format_version - Input should be 2 - found 99 .*- delete"),
+        (raise_the_version, r" - format_version - Input should be 3 - found 99 .*- delete"),
         (drop_the_model_section, r" - model - Field required - found nothing - delete"),
         (drop_a_color, r"expected a color for each of 4 classes, found 3 - delete"),
         (contradict_the_model_section, r" - model - .* expected 'mobilenet_v3_large' .* - delete"),

@@ -11,7 +11,7 @@ from pipeline.models.build import build_network
 from pipeline.models.checkpoints import read_model, write_model
 from pipeline.models.network import PooledBatchNorm2d, upsample_by_stride
 from pipeline.params import ModelParams
-from tests.models.sections import SMALL_NETWORKS, model_params, noise
+from tests.models.sections import PROTOCOL, SMALL_NETWORKS, model_params, noise
 
 networks = pytest.mark.parametrize("params", [pytest.param(params, id=name) for name, params in SMALL_NETWORKS.items()])
 
@@ -77,12 +77,13 @@ def test_a_checkpoint_brings_back_the_network_and_its_bytes(params: ModelParams,
     torch.manual_seed(0)
     network = build_network(params, 3).eval()
     colors = ((1, 2, 3), (4, 5, 6), (7, 8, 255))
-    write_model(tmp_path / "once", network, model_params=params, class_names="abc", colors=colors)
+    write_model(tmp_path / "once", network, model_params=params, protocol=PROTOCOL, class_names="abc", colors=colors)
     again = read_model(tmp_path / "once")
     write_model(
         tmp_path / "twice",
         again.network,
         model_params=again.model_params,
+        protocol=PROTOCOL,
         class_names=again.class_names,
         colors=again.colors,
     )
@@ -95,7 +96,7 @@ def test_a_checkpoint_brings_back_the_network_and_its_bytes(params: ModelParams,
 def test_a_checkpoint_serves_as_weights(params: ModelParams, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     source = build_network(params, 3)
-    write_model(path, source, model_params=params, class_names="abc", colors=((0, 0, 0),) * 3)
+    write_model(path, source, model_params=params, protocol=PROTOCOL, class_names="abc", colors=((0, 0, 0),) * 3)
     network = build_network(params.model_copy(update={"weights": str(path)}), 3)
     assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in source.state_dict().items())
 

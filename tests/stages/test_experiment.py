@@ -15,6 +15,7 @@ from tests.workspace import change_params, command_of, commit, dvc, git, make_wo
 
 ROUND_STAGES = ("infer", "calibrate", "solve_thresholds", "sample_labels", "statistics", "train_student", "evaluate")
 LAST = {"summarize", "report"}
+TESTS = {"infer", "calibrate", "evaluate", "evaluate_pretrained"}
 """Stages that read all rounds: they run again whatever changes in one."""
 
 
@@ -168,7 +169,11 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
         ({"student.steps": 6}, {"train_student", "report"}),
         ({"augmentation.rotation": 5.0}, {"pretrain", "train_student", "report"}),
         ({"augmentation.crop_width": 24}, {"pretrain", "statistics", "train_student", "report"}),
-        ({"inference.flip": True}, {"infer", "calibrate", "evaluate", "evaluate_pretrained", "report"}),
+        (
+            {"inference.flip": True},
+            {"pretrain", "train_student", "infer", "calibrate", "evaluate", "evaluate_pretrained", "report"},
+        ),
+        ({"inference.batch_size": 3}, {"infer", "calibrate", "evaluate", "evaluate_pretrained", "report"}),
         ({"softmax_store.floor": 0.001}, {"infer", "calibrate", "report"}),
         ({"softmax_store.dtype": "float32"}, {"infer", "calibrate", "report"}),
         ({"calibration": "temperature", "calibration_fit.images": "val"}, {"calibrate", "report"}),

@@ -15,7 +15,7 @@ from pipeline.models.checkpoints import read_model, write_model
 from pipeline.params import read_params
 from pipeline.samples.images import read_image
 from stages.predict import main
-from tests.models.sections import model_params
+from tests.models.sections import PROTOCOL, model_params
 from tests.workspace import ROOT, change_params
 
 NAMES = ("road", "car", "sky")
@@ -27,7 +27,14 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Parameters, a model, and images of several kinds and sizes below `images`."""
     torch.manual_seed(0)
     section = model_params(head_width=8)
-    write_model(tmp_path / "model.safetensors", build_network(section, 3), model_params=section, class_names=NAMES, colors=COLORS)
+    write_model(
+        tmp_path / "model.safetensors",
+        build_network(section, 3),
+        model_params=section,
+        protocol=PROTOCOL,
+        class_names=NAMES,
+        colors=COLORS,
+    )
     rng = np.random.default_rng(0)
     (tmp_path / "images/trip 1").mkdir(parents=True)
     Image.fromarray(rng.integers(0, 256, (30, 44, 3)).astype(np.uint8)).save(tmp_path / "images/a.png")
@@ -52,12 +59,29 @@ def test_every_image_below_the_folder_gets_the_prediction_of_the_protocol(worksp
     done = predict("--overlays")
     assert done.exit_code == 0, done.output
     params = read_params(workspace / "params.yaml")
-    predictor = Predictor(read_model(workspace / "model.safetensors").network, params.inference, torch.device("cpu"))
+    checkpoint = read_model(workspace / "model.safetensors")
+    assert checkpoint.protocol == PROTOCOL
+    tested = params.inference.model_copy(update=dict(PROTOCOL))
+    predictor = Predictor(checkpoint.network, tested, torch.device("cpu"))
     for image, labels in (("a.png", "a.png"), ("trip 1/b.JPG", "trip 1/b.png"), ("trip 1/gray.bmp", "trip 1/gray.png")):
         expected = predictor.prediction(read_image(workspace / "images" / image))
         assert np.array_equal(pixels(workspace / "out/labels" / labels), expected)
         assert pixels(workspace / "out/overlays" / labels).shape[:2] == expected.shape
     assert len([path for path in (workspace / "out").rglob("*") if path.is_file()]) == 6
+
+
+def test_todays_parameters_change_no_prediction_unless_they_are_asked_for(workspace: Path) -> None:
+    assert predict().exit_code == 0
+    measured = (workspace / "out/labels/a.png").read_bytes()
+    change_params(workspace, {"inference.long_side": 20, "inference.scales": [0.5, 2.0]})
+    again = predict()
+    assert "protocol of the model: own size, whole image, scale 1, with flip; that of `inference` of params.yaml" in again.stderr
+    assert (workspace / "out/labels/a.png").read_bytes() == measured
+    asked = predict("--protocol", "params")
+    assert "protocol of `inference` of params.yaml: long side 20, whole image, scale 0.5, 2, with flip; that of the model" in (
+        asked.stderr
+    )
+    assert (workspace / "out/labels/a.png").read_bytes() != measured
 
 
 def test_a_second_run_replaces_its_files_and_leaves_others(workspace: Path) -> None:

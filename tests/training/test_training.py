@@ -14,6 +14,7 @@ from pipeline.params import ModelParams, RuntimeParams, TrainingParams
 from pipeline.training.batches import Batch
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.training import StepRecord, Training
+from tests.models.sections import PROTOCOL
 from tests.training.cases import ALONE, CATALOG, PARAMS, RUNTIME, TRAINING, draw_sets, finish, start
 from tests.workspace import ROOT
 
@@ -124,13 +125,13 @@ def test_a_finished_training_writes_its_network_and_its_curve(tmp_path: Path) ->
     trained = build_network(MODEL, 2)
     training = start(trained, tmp_path, steps=1)
     model, curve = tmp_path / "out/model", tmp_path / "out/curve"
-    training.write(model=model, curve=curve, model_params=MODEL, catalog=CATALOG)
+    training.write(model=model, curve=curve, model_params=MODEL, protocol=PROTOCOL, catalog=CATALOG)
     checkpoint = read_model(model)
     assert_same(checkpoint.network, trained)
     assert (checkpoint.class_names, checkpoint.colors) == (CATALOG.class_names, CATALOG.colors)
     assert curve.read_text() == training.live_curve.read_text()
     other = start(trained, tmp_path, steps=1, group=replace(ALONE, rank=1))
-    other.write(model=tmp_path / "second", curve=curve, model_params=MODEL, catalog=CATALOG)
+    other.write(model=tmp_path / "second", curve=curve, model_params=MODEL, protocol=PROTOCOL, catalog=CATALOG)
     assert not (tmp_path / "second").exists()
 
 
