@@ -291,7 +291,7 @@ class StoreParams(Section):
     """Of probabilities and confidences: float32 takes twice the room and tells apart what float16 rounds to 1."""
     floor: Annotated[float, Field(ge=0.0, lt=0.5)]
     """Probabilities below it are stored as 0: 1e-3 makes the store several times smaller, and no confidence changes.
-    Below 1 / number of classes."""
+    Below 1 / number of classes; 0 where a calibrator needs the logarithms of small probabilities, as those that scale do."""
     shard_mib: Annotated[float, Field(gt=0.0)]
     """Most raw data of one shard file, in MiB; a shard holds whole images, one at least."""
 
@@ -402,6 +402,16 @@ class Params(Section):
             raise ValueError(
                 f"calibration {self.calibration} - expected labeled images to fit it on - found calibration_fit.images: holdout"
                 " and data.holdout_fraction: 0 - set data.holdout_fraction, or calibration_fit.images=val as the paper does"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _scaling_has_tails(self) -> Self:
+        # A tail of 1e-6 stored as 0 is no tail of 1e-6 divided by a temperature: the fit is another, confidences rise.
+        if self.calibration in {"temperature", "vector", "matrix"} and self.softmax_store.floor > 0:
+            raise ValueError(
+                f"calibration {self.calibration} - expected a store of all probabilities, whose logarithms it scales - found"
+                f" softmax_store.floor: {self.softmax_store.floor} - set softmax_store.floor=0.0 or calibration=histogram_binning"
             )
         return self
 
