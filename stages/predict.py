@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.datasets.raw_files import passed_over
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.protocol import choose_protocol
 from pipeline.models.checkpoints import read_model
@@ -39,6 +40,7 @@ def main(params: Params, model: Path, images: Path, out: Path, *, overlays: bool
     """Predict every image of a folder."""
     checkpoint = read_model(model)
     jobs = plan_jobs(images, out, name=name, class_names=checkpoint.class_names, overlays=overlays)
+    echo(*passed_over(images))
     chosen = choose_protocol(params.inference, checkpoint.protocol, ours=protocol == "params", say=echo)
     predictor = Predictor(checkpoint.network, chosen, prepare_device(params.runtime), compiled=params.runtime.compile)
     run_jobs(jobs, predictor.prediction, checkpoint.colors, progress=progress)

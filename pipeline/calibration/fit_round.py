@@ -18,7 +18,7 @@ from pipeline.calibration.pixels import LabeledMap, sample_pixels
 from pipeline.machine.progress import Progress
 from pipeline.params import CalibrationFitParams
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
-from pipeline.samples.images import read_image, read_labels
+from pipeline.samples.images import image_of, labels_of
 from pipeline.samples.sample_lists import Sample
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
@@ -28,8 +28,7 @@ Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
 def labeled_maps(samples: Sequence[Sample], catalog: Catalog, predict: Predict, progress: Progress) -> Iterator[LabeledMap]:
     """Predict labeled images, whose labels are spelled as `catalog` says, one after another."""
     for sample in progress(samples, total=len(samples), unit="labeled image"):
-        assert sample.labels
-        yield predict(read_image(sample.image)), read_labels(sample.labels, catalog, size=sample.size)
+        yield predict(image_of(sample)), labels_of(sample, catalog)
 
 
 def fit_round(

@@ -1,7 +1,6 @@
 """Open every file once, before hours are spent: a damaged image or an impossible label is found in `prepare`, by name."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,9 @@ from pipeline.samples.class_frequencies import count_classes
 from pipeline.samples.images import read_image, read_labels
 from pipeline.samples.sample_lists import Sample
 
+_MOST_ERRORS = 10
+"""Files that are named before the check ends: nobody wants to mend forty files in forty runs, nor read forty lines."""
+
 
 def check_samples(
     data_set: DataSet, image_ids: Sequence[str], *, labels_required: bool, workers: int
@@ -23,11 +25,28 @@ def check_samples(
     An image without a label file has counts of zero, or is an error if `labels_required`.
 
     Raises:
-        ValueError: a file is damaged, sizes differ, a value is no class, or a required label file is missing.
+        ValueError: a file is damaged, sizes differ, a value is no class, or a required label file is missing; tells of the first
+            such image and names some more.
     """
     pairs = data_set.pairs
-    check = partial(_check_pair, catalog=data_set.catalog, labels_required=labels_required)
-    yield from map_ordered(lambda image_id: check(image_id, pairs[image_id]), image_ids, workers=workers)
+
+    def check(image_id: str) -> tuple[Sample, NDArray[np.int64]] | ValueError:
+        try:
+            return _check_pair(image_id, pairs[image_id], data_set.catalog, labels_required=labels_required)
+        except ValueError as error:
+            return error
+
+    wrong: list[ValueError] = []
+    for result in map_ordered(check, image_ids, workers=workers):
+        if isinstance(result, ValueError):
+            wrong.append(result)
+            if len(wrong) == _MOST_ERRORS:
+                break
+        elif not wrong:
+            yield result
+    if wrong:
+        others = ", ".join(str(error).partition(" - ")[0] for error in wrong[1:])
+        raise ValueError(f"{wrong[0]}{f' (wrong too: {others})' if others else ''}") from wrong[0]
 
 
 def _check_pair(image_id: str, pair: Pair, catalog: Catalog, *, labels_required: bool) -> tuple[Sample, NDArray[np.int64]]:

@@ -40,6 +40,8 @@ LABEL_IDS = tuple(label_id for _, label_id, _ in CLASSES)
 _OTHER_IDS = tuple(label_id for label_id in range(34) if label_id not in LABEL_IDS)
 _SUFFIX = "_leftImg8bit.png"
 _LABELS = {"label_ids": "labelIds", "label_train_ids": "labelTrainIds"}
+UNUSABLE = frozenset({"troisdorf_000000_000073"})
+"""Of train_extra: published as a black image."""
 _REMEDY = "unpack leftImg8bit and gtFine there or set data.root"
 
 
@@ -67,7 +69,7 @@ def find_cityscapes(root: Path, params: CityscapesParams) -> DataSet:
     extra: dict[str, Pair] = {}
     if params.train_extra:
         folder = expect_folder(root / "leftImg8bit/train_extra", "Cityscapes", "unpack leftImg8bit_trainextra there")
-        images = sorted(folder.glob(f"*/*{_SUFFIX}"))
+        images = sorted(image for image in folder.glob(f"*/*{_SUFFIX}") if _image_id(image) not in UNUSABLE)
         extra = collect(((_image_id(image), image, None) for image in images), where=folder, data_set="Cityscapes")
     return DataSet(cityscapes_catalog("cityscapes", params.labels), train, val, extra)
 

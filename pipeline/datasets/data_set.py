@@ -25,6 +25,8 @@ class DataSet:
         val: images to evaluate on; empty where the data set has no such part.
         extra: more images that are only ever unlabeled and do not count for the fraction that is labeled.
         labeled: ids of the labeled set that the data set itself defines; None where it defines none.
+        remarks: what a person should know of its files, one to a line: what was left out, and why.
+        assumed_void: value of label files that counts as no class because nobody said otherwise; None = they said.
     """
 
     catalog: Catalog
@@ -32,6 +34,8 @@ class DataSet:
     val: Mapping[str, Pair]
     extra: Mapping[str, Pair] = field(default_factory=dict)
     labeled: frozenset[str] | None = None
+    remarks: tuple[str, ...] = ()
+    assumed_void: int | None = None
 
     @property
     def pairs(self) -> Mapping[str, Pair]:

@@ -14,8 +14,12 @@ from pipeline.datasets.target_priors import target_priors
 from pipeline.machine.progress import Progress
 from pipeline.params import DataParams
 from pipeline.samples.class_frequencies import check_pixels, sum_counts
+from pipeline.samples.images import is_turned
 from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, unlabeled_view, write_ids, write_samples
+
+FEW_IMAGES = 5
+"""Validation images below which a measure is not worth much."""
 
 Counted = tuple[list[Sample], NDArray[np.int64]]
 """Samples, and (C,) the pixels of each class in their label files."""
@@ -59,20 +63,51 @@ def prepare_data_set(
         write_samples(folder / f"{name}.tsv", samples if labels_required else map(unlabeled_view, samples))
         return samples, counts
 
-    (_, labeled), (_, holdout) = write_part("labeled", source, split.labeled), write_part("holdout", source, split.holdout)
+    learned, labeled = write_part("labeled", source, split.labeled)
+    kept_out, holdout = write_part("holdout", source, split.holdout)
     unlabeled, _ = write_part("unlabeled", data_set, split.unlabeled, labels_required=False)
     # Where label files exist they serve to measure pseudo labels; the list that trains does not know them.
     write_samples(folder / "unlabeled_truth.tsv", (sample for sample in unlabeled if sample.labels))
-    _, val = write_part("val", data_set, split.val)
+    evaluated, val = write_part("val", data_set, split.val)
     labeled = labeled + holdout
     names = data_set.catalog.class_names
+    _check_void(source, labeled, pixels=sum(sample.height * sample.width for sample in (*learned, *kept_out)))
     target = target_priors(params.priors, data_set, labeled=labeled, val=val, lists=lists, workers=workers)
     ClassPriors.build(names, target=target, labeled=labeled, origin=params.priors).write(folder / "class_priors.json")
-    return _describe(split, [name for name, pixels in zip(names, labeled.tolist(), strict=True) if not pixels])
+    turned = sum(is_turned(sample.image) for sample in (*learned, *kept_out, *evaluated))
+    remarks = [*data_set.remarks, *(source.remarks if source is not data_set else ())]
+    return [*remarks, *_describe(split, absent_classes(names, labeled), turned=turned)]
 
 
-def _describe(split: Split, absent: Sequence[str]) -> list[str]:
+def absent_classes(class_names: Sequence[str], pixels: NDArray[np.int64]) -> list[str]:
+    """Return the classes without a pixel; `pixels` are (C,)."""
+    return [name for name, count in zip(class_names, pixels.tolist(), strict=True) if not count]
+
+
+def _check_void(data_set: DataSet, labeled: NDArray[np.int64], *, pixels: int) -> None:
+    """Refuse a class that is nowhere labeled while pixels are ignored by a value that nobody called void: a mask of 0 and 255.
+
+    Args:
+        data_set: that the labels are of.
+        labeled: (C,) labeled pixels of each class.
+        pixels: of all labeled images.
+    """
+    absent, ignored = absent_classes(data_set.catalog.class_names, labeled), pixels - int(labeled.sum())
+    if absent and ignored and (void := data_set.assumed_void) is not None:
+        raise ValueError(
+            f"labeled images - expected pixels of every class - found none of {', '.join(absent)[:200]}, while"
+            f" {100 * ignored / pixels:.1f} % of the pixels are {void}, which is no class unless classes.yaml says so - if"
+            f" {absent[0]} is drawn as {void}, declare it: {{name: {absent[0]}, id: {void}}}; if {void} is no class, say"
+            f" `ignore: [{void}]`"
+        )
+
+
+def _describe(split: Split, absent: Sequence[str], *, turned: int) -> list[str]:
     lines = [f"{len(split.labeled)} labeled, {len(split.unlabeled)} unlabeled, {len(split.val)} validation images"]
+    if turned:
+        lines.append(f"{turned} images with label files are turned by their EXIF orientation: the labels must show them upright")
+    if len(split.val) < FEW_IMAGES:
+        lines.append(f"mIoU over {len(split.val)} validation images is a weak measure: label more, or raise data.val_fraction")
     if not split.unlabeled:
         lines.append("no image is left unlabeled: fine for round 0 alone, but rounds of self-training will stop at `infer`")
     if absent:

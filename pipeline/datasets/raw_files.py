@@ -28,9 +28,37 @@ def expect_file(file: Path, data_set: str, remedy: str) -> Path:
     return file
 
 
+_OF_THE_SYSTEM = frozenset({"thumbs.db", "desktop.ini"})
+_MOST_NAMES = 5
+"""In one line."""
+
+
 def find_images(folder: Path) -> list[Path]:
     """Return all image files below `folder`, sorted; what lies under a name with a leading dot is left out."""
-    files = (file for file in sorted(folder.rglob("*")) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    return [file for file in _visible(folder) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
+
+
+def passed_over(folder: Path) -> list[str]:
+    """Say in one line what `find_images` leaves out below `folder`, or in none; what the system or a dot hides needs no word."""
+    names = []
+    for file in _visible(folder):
+        name = file.relative_to(folder).as_posix()
+        if file.is_symlink() and not file.exists():
+            names.append(f"{name} (a link to nothing)")
+        elif file.is_symlink() and file.is_dir():
+            names.append(f"{name} (a linked folder)")
+        elif file.is_file() and file.suffix.lower() not in IMAGE_SUFFIXES and file.name.lower() not in _OF_THE_SYSTEM:
+            names.append(name)
+    if not names:
+        return []
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    heic = "; save HEIC as JPEG" if any(name.lower().endswith((".heic", ".heif")) for name in names) else ""
+    shown = f"{', '.join(names[:_MOST_NAMES])}{more}{heic}"
+    return [f"{folder}: {len(names)} left out, as {', '.join(sorted(IMAGE_SUFFIXES))} are read: {shown}"]
+
+
+def _visible(folder: Path) -> list[Path]:
+    files = sorted(folder.rglob("*"))
     return [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 
@@ -60,15 +88,16 @@ def collect(files: Iterable[tuple[str, Path, Path | None]], *, where: Path, data
     return pairs
 
 
-def expect_images(labels: Iterable[tuple[Path, Path]]) -> None:
+def expect_images(labels: Iterable[tuple[Path, Path]], *, remedy: str = "complete the download") -> None:
     """Check that every label file has its image: a label file alone tells of a download that is not complete.
 
     Args:
         labels: label files and where the image of each is expected.
+        remedy: what to do where one is missing.
 
     Raises:
         ValueError: an image is missing; names it.
     """
     for label_file, image in labels:
         if not image.is_file():
-            raise ValueError(f"{image} - expected the image of {label_file} - found none - complete the download")
+            raise ValueError(f"{image} - expected the image of {label_file} - found none - {remedy}")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
-from pipeline.samples.images import read_labels
+from pipeline.samples.images import labels_of
 from pipeline.samples.sample_lists import Sample
 
 LabelArray = NDArray[np.uint8]
@@ -34,6 +34,4 @@ def measure_samples(
 ) -> Iterator[NDArray[np.int64]]:
     """Yield the (C, C + 1) confusion matrix of every sample, which has a label file, and its prediction, (H, W) uint8."""
     for sample, prediction in zip(samples, predictions, strict=True):
-        assert sample.labels is not None, "a list to measure on has label files"
-        truth = read_labels(sample.labels, catalog, size=sample.size)
-        yield confusion_matrix(truth, prediction, catalog.num_classes)
+        yield confusion_matrix(labels_of(sample, catalog), prediction, catalog.num_classes)

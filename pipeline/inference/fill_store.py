@@ -13,7 +13,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.inference.quantize import quantize
 from pipeline.machine.parallel import map_ordered
 from pipeline.params import StoreParams
-from pipeline.samples.images import read_image
+from pipeline.samples.images import image_of
 from pipeline.samples.sample_lists import Sample
 from pipeline.softmax_store.quantized_map import QuantizedMap
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
@@ -75,7 +75,7 @@ def fill_store(
         ValueError: an image cannot be read, or its map holds values that are no probabilities.
     """
     images = [samples[row] for shard in shards for row in writer.shards[shard]]
-    prepared = map_ordered(lambda sample: predictor.prepare(read_image(sample.image)), images, workers=workers)
+    prepared = map_ordered(lambda sample: predictor.prepare(image_of(sample)), images, workers=workers)
     predicted = ((sample, *_mark(predictor.predict(image))) for sample, image in zip(images, prepared, strict=True))
 
     def entry(item: tuple[Sample, Tensor, torch.cuda.Event | None]) -> QuantizedMap:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.report.record import Experiment
 from pipeline.samples.catalog import Catalog
-from pipeline.samples.images import palette, read_image, read_label_png, read_labels
+from pipeline.samples.images import image_of, labels_of, palette, read_label_png
 from pipeline.samples.sample_lists import Sample
 
 LONGEST_SIDE = 480
@@ -74,7 +74,7 @@ def pseudo_label_rows(experiment: Experiment, number: int) -> list[PictureRow]:
 
 
 def _image(sample: Sample) -> Picture:
-    picture = _reduced(Image.fromarray(read_image(sample.image)), Image.Resampling.BOX)
+    picture = _reduced(Image.fromarray(image_of(sample)), Image.Resampling.BOX)
     if max(picture.size) <= LOSSLESS_SIDE:
         source = _encoded(picture, "PNG", optimize=True)
     else:
@@ -83,9 +83,7 @@ def _image(sample: Sample) -> Picture:
 
 
 def _truth(sample: Sample, catalog: Catalog) -> Picture:
-    assert sample.labels is not None, "a sample with true labels has a label file"
-    labels = read_labels(sample.labels, catalog, size=sample.size)
-    return Picture(_painted(labels, catalog), alt=f"{sample.image_id}: true labels", caption="true labels")
+    return Picture(_painted(labels_of(sample, catalog), catalog), alt=f"{sample.image_id}: true labels", caption="true labels")
 
 
 def _labels(sample: Sample, files: Sequence[tuple[str, Path]], catalog: Catalog, what: str) -> list[Picture]:

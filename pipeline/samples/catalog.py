@@ -41,6 +41,8 @@ class Catalog(Artifact):
             raise ValueError(f"expected 1 to {IGNORE_INDEX} classes - found {count}")
         if len(set(self.class_names)) != count:
             raise ValueError(f"expected every class name once - found {', '.join(self.class_names)}")
+        if unprintable := [name for name in self.class_names if not name.isprintable()]:
+            raise ValueError(f"expected printable class names - found {unprintable[0]!r}")
         if len(self.colors) != count:
             raise ValueError(f"expected a color for each of {count} classes - found {len(self.colors)}")
         if strange := sorted({train_id for train_id in self.train_ids.values() if not 0 <= train_id < count} - {IGNORE_INDEX}):

@@ -1,13 +1,16 @@
 """Image files, label files and palette PNGs as arrays, and back."""
 
+import hashlib
+import io
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from scipy.io import loadmat
 
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
@@ -16,6 +19,9 @@ from pipeline.samples.sample_lists import Sample
 NO_LABEL_COLOR = (224, 224, 224)
 """Of pixels without a label, in every picture."""
 
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM")
+"""What files are read as, whatever they are called. Image sets may be foreign, and Pillow starts Ghostscript on PostScript."""
+
 _NOT_LISTED = 256
 """Marks values that a catalog does not list, in a table whose train ids end at 255."""
 
@@ -23,31 +29,78 @@ _ASPECT_TOLERANCE = 0.02
 """ScanNet's 1296x968 and 640x480 show the same view and differ by half a percent."""
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image.
+def read_image(path: Path, *, sha256: str = "") -> NDArray[np.uint8]:
+    """Read an image as viewers show it: its EXIF orientation is applied.
+
+    Args:
+        path: one of `FORMATS`; of several frames the first counts.
+        sha256: of the file when it was listed; "" = not known.
 
     Returns:
-        (H, W, 3) uint8, RGB; gray, palette and transparent images are converted.
+        (H, W, 3) uint8, RGB; gray, palette and transparent images are converted, of 16 bits a color the upper 8 are taken.
 
     Raises:
-        ValueError: the file is missing, truncated, no image, or has more than 8 bits per channel.
+        ValueError: the file is missing, truncated, no image, gray of more than 8 bits, or not the file that was listed.
     """
-    return _decode(path, mode="RGB").astype(np.uint8, copy=False)
+    return _decode(path, mode="RGB", sha256=sha256).astype(np.uint8, copy=False)
+
+
+def is_turned(path: Path) -> bool:
+    """Tell whether an image has an EXIF orientation by which viewers turn or mirror it.
+
+    Raises:
+        ValueError: it is no image.
+    """
+    with _open(path, _content(path, sha256="")) as picture:
+        return _orientation(picture) != 1
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Return height and width of an image file as viewers show it, without decoding it.
+
+    Raises:
+        ValueError: it is no image.
+    """
+    with _open(path, _content(path, sha256="")) as picture:
+        width, height = picture.size
+        # Orientations from 5 on turn by a quarter; of TIFF, Pillow gives the size upright.
+        return (width, height) if _orientation(picture) >= 5 and picture.format != "TIFF" else (height, width)
+
+
+def image_of(sample: Sample) -> NDArray[np.uint8]:
+    """Read the image of a listed sample, (H, W, 3) uint8, RGB.
+
+    Raises:
+        ValueError: see `read_image`, or it has another size than listed.
+    """
+    image = read_image(sample.image, sha256=sample.image_sha256)
+    if image.shape[:2] != sample.size:
+        raise ValueError(
+            f"{sample.image} - expected an image of size {sample.size} - found {image.shape[:2]} - run the stage `prepare`"
+        )
+    return image
 
 
 def image_reader(samples: Sequence[Sample]) -> Callable[[int], NDArray[np.uint8]]:
     """Return a function that reads the image of a sample by its place in the list, for whoever reads ahead."""
-    return lambda place: read_image(samples[place].image)
+    return lambda place: image_of(samples[place])
 
 
-def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int]) -> NDArray[np.uint8]:
+def labels_of(sample: Sample, catalog: Catalog) -> NDArray[np.uint8]:
+    """Read the label file of a listed sample that has one, (H, W) uint8 train ids; see `read_labels`."""
+    assert sample.labels is not None, "a labeled list has label files"
+    return read_labels(sample.labels, catalog, size=sample.size, sha256=sample.labels_sha256)
+
+
+def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int], sha256: str = "") -> NDArray[np.uint8]:
     """Read a label file and translate its values into train ids.
 
     Args:
         path: an image with one value per pixel (gray of 8 or 16 bits, or palette indices), for a catalog of colors an RGB or
             palette image, or a .mat file of SBD.
         catalog: says which value means which train id.
-        size: (height, width) of the image that it labels.
+        size: (height, width) of the image that it labels, as viewers show it.
+        sha256: of the file when it was listed; "" = not known.
 
     Returns:
         (H, W) uint8, train ids and `IGNORE_INDEX`.
@@ -56,11 +109,13 @@ def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int]) -> NDArr
         ValueError: unreadable, several channels where one is expected, another size than the catalog allows, or a value
             that the catalog does not list.
     """
-    values = _decode_values(path, catalog)
+    values = _decode_values(path, catalog, sha256=sha256)
     if catalog.any_size:
         values = _resample(values, size)
     if values.shape != size:
-        raise ValueError(f"{path} - expected labels of the image's size {size} - found {values.shape} - correct the pair")
+        turned = values.shape == size[::-1]
+        remedy = "turn them as viewers show the image: its EXIF orientation counts" if turned else "correct the pair"
+        raise ValueError(f"{path} - expected labels of the image's size {size} - found {values.shape} - {remedy}")
     translated = _translate(values, tuple(sorted(catalog.train_ids.items())))
     if int(translated.max()) == _NOT_LISTED:
         unknown = next(int(value) for value in np.unique(values) if int(value) not in catalog.train_ids)
@@ -105,28 +160,68 @@ def read_label_png(path: Path, *, num_classes: int, size: tuple[int, int]) -> ND
     return labels.astype(np.uint8, copy=False)
 
 
-def _decode(path: Path, *, mode: str | None) -> NDArray[Any]:
-    try:
-        with Image.open(path) as picture:
-            if mode == "RGB" and picture.mode.startswith(("I", "F")):
-                raise ValueError(f"found {picture.mode} pixels, expected 8 bits per channel")  # noqa: TRY301 - one door for all
+def _decode(path: Path, *, mode: str | None, sha256: str = "") -> NDArray[Any]:
+    with _open(path, _content(path, sha256=sha256)) as picture:
+        if mode == "RGB" and picture.mode.startswith(("I", "F")):
+            raise ValueError(
+                f"{path} - expected 8 bits per channel - found {picture.mode} pixels - save it with 8 bits per channel"
+            )
+        try:
+            if _orientation(picture) != 1:
+                ImageOps.exif_transpose(picture, in_place=True)
             return np.asarray(picture if mode is None or picture.mode == mode else picture.convert(mode))
+        except MemoryError:
+            raise
+        except Exception as error:  # of damaged files, the decoders each raise their own
+            raise _no_image(path, error) from error
+
+
+def _content(path: Path, *, sha256: str) -> bytes:
+    try:
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise ValueError(f"{path} - expected an image file - found none - restore the file") from error
-    # Pillow raises SyntaxError for broken PNG chunks and its own DecompressionBombError for absurd sizes.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(
-            f"{path} - expected an image file - {' '.join(str(error).split())} - replace the damaged file"
-        ) from error
+            f"{path} - expected the file that the stage `prepare` has seen - found another content - restore it or run `prepare`"
+        )
+    return content
 
 
-def _decode_values(path: Path, catalog: Catalog) -> NDArray[np.integer[Any]]:
+def _open(path: Path, content: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+    except MemoryError:
+        raise
+    # Pillow raises SyntaxError for broken PNG chunks, its own DecompressionBombError for absurd sizes, and others.
+    except Exception as error:
+        raise _no_image(path, error) from error
+
+
+def _no_image(path: Path, error: Exception) -> ValueError:
+    # What Pillow says of an unknown format names the memory that it looked at.
+    unknown = f"none of {', '.join(FORMATS)}"
+    found = unknown if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split()) or repr(error)
+    return ValueError(f"{path} - expected an image file - found {found} - replace the damaged file")
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1, as stored, where there is none or it is damaged, as viewers do."""
+    with suppress(Exception):
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        return orientation if orientation in range(2, 9) else 1
+    return 1
+
+
+def _decode_values(path: Path, catalog: Catalog, *, sha256: str) -> NDArray[np.integer[Any]]:
     """Return the (H, W) values that a catalog translates."""
     if catalog.encoding == "color":
-        colors = _decode(path, mode="RGB").astype(np.uint32)
+        colors = _decode(path, mode="RGB", sha256=sha256).astype(np.uint32)
         return colors[..., 0] << 16 | colors[..., 1] << 8 | colors[..., 2]
-    values = _decode_sbd(path) if path.suffix == ".mat" else _decode(path, mode=None)
-    if values.ndim != 2 or values.dtype == np.bool_ or not np.issubdtype(values.dtype, np.integer):
+    values = _decode_sbd(path, sha256) if path.suffix == ".mat" else _decode(path, mode=None, sha256=sha256)
+    if values.dtype == np.bool_:  # a mask of one bit
+        values = values.astype(np.uint8)
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
         raise ValueError(
             f"{path} - expected one integer per pixel - found {values.dtype} {values.shape} - save it as gray or palette PNG,"
             " or declare labels by color"
@@ -134,13 +229,13 @@ def _decode_values(path: Path, catalog: Catalog) -> NDArray[np.integer[Any]]:
     return values
 
 
-def _decode_sbd(path: Path) -> NDArray[Any]:
+def _decode_sbd(path: Path, sha256: str) -> NDArray[Any]:
     """Return `GTcls.Segmentation` of a MATLAB file of SBD (Hariharan et al., ICCV 2011)."""
+    content = _content(path, sha256=sha256)
     try:
-        with path.open("rb") as handle:
-            labels: NDArray[Any] = loadmat(handle)["GTcls"]["Segmentation"][0, 0]
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} - expected a label file of SBD - found none - restore the file") from error
+        labels: NDArray[Any] = loadmat(io.BytesIO(content))["GTcls"]["Segmentation"][0, 0]
+    except MemoryError:
+        raise
     # scipy raises whatever its parser stumbles over in a damaged file.
     except Exception as error:
         raise ValueError(

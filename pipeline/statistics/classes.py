@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pipeline.machine.parallel import map_ordered
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.class_frequencies import count_classes
-from pipeline.samples.images import read_labels
+from pipeline.samples.images import labels_of
 from pipeline.samples.sample_lists import Sample
 
 FREQUENT = 0.5
@@ -19,12 +19,8 @@ LARGE = 0.1
 
 def count_label_files(samples: Sequence[Sample], catalog: Catalog, *, workers: int) -> Iterator[NDArray[np.int64]]:
     """Yield (C,) int64, the pixels of each class, image by image."""
-
-    def count(sample: Sample) -> NDArray[np.int64]:
-        assert sample.labels is not None
-        return count_classes(read_labels(sample.labels, catalog, size=sample.size), catalog.num_classes)
-
-    yield from map_ordered(count, samples, workers=workers)
+    num_classes = catalog.num_classes
+    yield from map_ordered(lambda sample: count_classes(labels_of(sample, catalog), num_classes), samples, workers=workers)
 
 
 def appearance(counts: Iterable[NDArray[np.int64]], num_classes: int, *, crop_area: int) -> tuple[list[float], list[float]]:

@@ -12,7 +12,7 @@ from pipeline.machine.parallel import map_ordered
 from pipeline.machine.progress import Progress
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.class_frequencies import count_classes
-from pipeline.samples.images import read_label_png, read_labels
+from pipeline.samples.images import labels_of, read_label_png
 from pipeline.samples.sample_lists import Sample
 from pipeline.softmax_store.reader import ConfidenceStore
 from pipeline.statistics.regions import RegionCounts, measure_regions, no_regions
@@ -49,15 +49,15 @@ def count_pseudo_labels(
     """
     num_classes = catalog.num_classes
     nothing = PseudoLabelCounts(np.zeros(num_classes, np.int64), np.zeros((num_classes, num_classes + 1), np.int64), no_regions())
-    truth = {sample.image_id: sample.labels for sample in known}
+    truth = {sample.image_id: sample for sample in known}
 
     def count(index: int) -> PseudoLabelCounts:
         image_id, size = store.image_ids[index], store.size(index)
         pseudo_labels = read_label_png(folder / f"{image_id}.png", num_classes=num_classes, size=size)
         counted = replace(nothing, labeled=count_classes(pseudo_labels, num_classes))
-        if (path := truth.get(image_id)) is None:
+        if (sample := truth.get(image_id)) is None:
             return counted
-        labels = read_labels(path, catalog, size=size)
+        labels = labels_of(sample, catalog)
         confusion = confusion_matrix(labels, pseudo_labels, num_classes)
         return replace(counted, confusion=confusion, regions=measure_regions(labels, store.prediction(index), pseudo_labels))
 

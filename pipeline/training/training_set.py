@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.samples.catalog import Catalog
-from pipeline.samples.images import read_image, read_label_png, read_labels
+from pipeline.samples.images import image_of, labels_of, read_label_png
 from pipeline.samples.sample_lists import Sample
 
 
@@ -32,13 +32,8 @@ class TrainingSet:
 
     def read(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return image (H, W, 3) and labels (H, W), both uint8."""
-        image = read_image(sample.image)
-        if image.shape[:2] != sample.size:
-            raise ValueError(
-                f"{sample.image} - expected an image of size {sample.size} - found {image.shape[:2]} - run the stage `prepare`"
-            )
+        image = image_of(sample)
         if self.pseudo_labels is not None:
             png = self.pseudo_labels / f"{sample.image_id}.png"
             return image, read_label_png(png, num_classes=self.catalog.num_classes, size=sample.size)
-        assert sample.labels is not None, "a labeled list has label files"
-        return image, read_labels(sample.labels, self.catalog, size=sample.size)
+        return image, labels_of(sample, self.catalog)

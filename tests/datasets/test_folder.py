@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from pipeline.datasets.folder import find_folder
+from pipeline.datasets.prepare import prepare_data_set
+from pipeline.params import read_params
 from tests.datasets.layouts import save, write_folder
+from tests.workspace import ROOT
 
 LABELS = np.zeros((24, 40), np.uint8)
 
@@ -100,3 +103,78 @@ def test_hidden_files_are_no_images(root: Path) -> None:
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(b"")
     assert len(find_folder(root).train) == count
+
+
+def test_a_color_may_be_spelled_as_the_web_does(root: Path) -> None:
+    declare(root, "labels: color\nclasses: [{name: a, color: '#8000ff'}]\nignore: ['#000000']\n")
+    catalog = find_folder(root).catalog
+    assert catalog.colors == ((128, 0, 255),)
+    assert catalog.train_ids == {0x8000FF: 0, 0: 255}
+
+
+def test_names_are_compared_in_one_unicode_form(root: Path) -> None:
+    image, labels = root / "images/Straße 01.JPG", root / "labels/Straße 01.png"
+    (root / "images" / "Süd.jpg").write_bytes(image.read_bytes())
+    (root / "labels" / "Süd.png").write_bytes(labels.read_bytes())
+    assert find_folder(root).train["Süd"].labels == root / "labels" / "Süd.png"
+
+
+def test_a_label_file_of_another_name_is_told_how_names_go(root: Path) -> None:
+    (root / "labels/Straße 01.png").rename(root / "labels/Straße 01_mask.png")
+    with pytest.raises(ValueError, match=r"Straße 01_mask\.\* - expected the image of .* - found none - name both alike"):
+        find_folder(root)
+
+
+def test_what_is_left_out_is_counted_and_named(root: Path) -> None:
+    assert find_folder(root).remarks == ()
+    for name in ("IMG_1.HEIC", "notes.txt", "Thumbs.db", "._x.jpg", ".DS_Store"):
+        (root / "images" / name).write_bytes(b"x")
+    (root / "images/gone.jpg").symlink_to(root / "nowhere.jpg")
+    (root / "images/linked").symlink_to(root / "labels")
+    (root / "labels/Straße 02.npy").write_bytes(b"x")
+    images, labels = find_folder(root).remarks
+    assert "images: 4 left out" in images
+    for part in ("IMG_1.HEIC", "notes.txt", "gone.jpg (a link to nothing)", "linked (a linked folder)", "save HEIC as JPEG"):
+        assert part in images
+    assert "labels: 1 left out" in labels
+
+
+def test_a_mask_of_0_and_255_is_told_to_declare_255(tmp_path: Path) -> None:
+    mask = np.zeros((24, 40), np.uint8)
+    mask[:, 20:] = 255
+    for index in range(8):
+        save(tmp_path / f"mine/images/{index}.png", np.full((24, 40, 3), index, np.uint8))
+        if index < 5:
+            save(tmp_path / f"mine/labels/{index}.png", mask)
+    (tmp_path / "mine/classes.yaml").write_text("classes: [background, building]\n")
+    with pytest.raises(ValueError, match=r"none of building, while 50.0 % .* declare it: {name: building, id: 255}; if"):
+        prepare(tmp_path)
+    (tmp_path / "mine/classes.yaml").write_text("classes: [background, {name: building, id: 255}]\n")
+    remarks = prepare(tmp_path)
+    assert not any("building" in line for line in remarks)
+    assert any("mIoU over 1 validation images" in line for line in remarks)
+    (tmp_path / "mine/classes.yaml").write_text("classes: [background, building]\nignore: [255]\n")
+    assert any("no labeled pixel shows building" in line for line in prepare(tmp_path))
+
+
+def test_turned_images_are_counted_and_all_wrong_files_named(root: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    write_folder(mine)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    with Image.open(mine / "images/Straße 02.png") as picture:
+        picture.copy().save(mine / "images/Straße 02.png", exif=exif)
+    assert any("1 images with label files are turned by their EXIF" in line for line in prepare(tmp_path))
+    for file in (mine / "labels").rglob("*.png"):
+        file.write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"\.png - expected an image file .* \(wrong too: .*\.png, .*\.png\)"):
+        prepare(tmp_path)
+
+
+def prepare(folder: Path) -> list[str]:
+    """Prepare the data set in `folder/mine`."""
+    params = read_params(ROOT / "params.yaml").data
+    own = params.model_copy(update={"name": "folder", "root": str(folder / "mine"), "labeled_fraction": 1.0})
+    out = folder / "prepared"
+    out.mkdir(exist_ok=True)
+    return prepare_data_set(own, out, out=out, lists=folder, seed=0, workers=1, progress=lambda items, **_: items)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.datasets.check import check_samples
 from pipeline.datasets.data_set import DataSet
@@ -14,6 +15,7 @@ from pipeline.params import DataParams, read_params
 from pipeline.samples.images import read_image, read_labels
 from tests.datasets.layouts import (
     Labels,
+    save,
     write_camvid,
     write_cityscapes,
     write_folder,
@@ -110,9 +112,25 @@ def test_the_train_pool_of_voc_leaves_out_what_sbd_knows_of_its_validation_image
     assert official.parent.name == "SegmentationClass", "VOC's own labels go before SBD's of the same image"
 
 
-def test_the_two_broken_pairs_of_gta5_are_left_out(tmp_path: Path) -> None:
+def test_broken_pairs_of_gta5_are_left_out_and_counted(tmp_path: Path) -> None:
     write_gta5(tmp_path)
-    assert "15188" not in find(tmp_path, "gta5").train
+    with Image.open(tmp_path / "labels/00001.png") as labels:
+        labels.resize((51, 46), Image.Resampling.NEAREST).save(tmp_path / "labels/20801.png")
+    save(tmp_path / "images/20801.png", np.zeros((46, 95, 3), np.uint8))
+    found = find(tmp_path, "gta5")
+    assert not {"15188", "20801"} & set(found.train)
+    (line,) = found.remarks
+    assert "2 images left out, black or of another size than their labels: 15188, 20801" in line
+
+
+def test_the_black_frame_of_train_extra_is_left_out(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path)
+    folder = tmp_path / "leftImg8bit/train_extra/troisdorf"
+    for number in (72, 73):
+        save(folder / f"troisdorf_000000_{number:06d}_leftImg8bit.png", np.zeros((4, 8, 3), np.uint8))
+    extra = find(tmp_path, "cityscapes", train_extra=True).extra
+    assert "troisdorf_000000_000072" in extra
+    assert "troisdorf_000000_000073" not in extra
 
 
 MISSING = [
@@ -135,7 +153,7 @@ MISSING = [
     ("gta5", "images/00003.png", "images/00003.png - expected the image of .*labels/00003.png"),
     ("camvid", "trainannot", "trainannot - expected a folder of CamVid - found none"),
     ("camvid", "train/0001TP_00000.png", "train/0001TP_00000.png - expected the image of .*trainannot/0001TP_00000.png"),
-    ("folder", "classes.yaml", "classes.yaml - expected a file of your data set - found none - make it, as the README says"),
+    ("folder", "classes.yaml", "classes.yaml - expected a file of your data set - found none - make it, as docs"),
     ("folder", "images", "images - expected a folder of your data set - found none"),
     ("folder", "labels", "labels - expected a folder of your data set - found none"),
     ("folder", "images/Straße 01.JPG", r"images/Straße 01\.\* - expected the image of .*labels/Straße 01.png - found none"),

@@ -1,12 +1,26 @@
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
+from pipeline.files import digest
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
-from pipeline.samples.images import read_image, read_label_png, read_labels, write_label_png
+from pipeline.samples.images import (
+    image_of,
+    is_turned,
+    labels_of,
+    read_image,
+    read_label_png,
+    read_labels,
+    size_of,
+    write_label_png,
+)
+from pipeline.samples.sample_lists import Sample
 
 COLORS = ((10, 20, 30), (200, 100, 0), (0, 0, 255))
 CATALOG = Catalog(name="toy", class_names=("a", "b", "c"), colors=COLORS, train_ids={7: 0, 8: 1, 33: 2, 0: IGNORE_INDEX})
@@ -140,3 +154,93 @@ def test_labels_of_another_resolution_are_resampled_where_the_catalog_allows_it(
         assert labels.tolist() == [[int(small[row, column]) for column in columns] for row in rows]
     with pytest.raises(ValueError, match=r"expected labels of the image's size \(64, 48\) - found \(48, 64\)"):
         read_labels(tmp_path / "labels.png", catalog, size=(64, 48))
+
+
+TURNS = {
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.swapaxes(0, 1),
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: upright[::-1, ::-1].swapaxes(0, 1),
+    8: lambda upright: np.rot90(upright, -1),
+}
+"""How a picture lies in its file, by EXIF orientation."""
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("suffix", ["png", "tiff", "webp"])
+def test_an_image_is_read_as_viewers_show_it(orientation: int, suffix: str, tmp_path: Path) -> None:
+    upright = np.random.default_rng(1).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / f"image.{suffix}"
+    Image.fromarray(np.ascontiguousarray(TURNS[orientation](upright))).save(path, exif=exif, lossless=True)
+    assert np.array_equal(read_image(path), upright)
+    assert size_of(path) == (4, 6)
+    assert is_turned(path)
+
+
+def test_labels_that_lie_as_the_image_is_stored_are_told_why(tmp_path: Path) -> None:
+    Image.fromarray(np.full((2, 3), 7, np.uint8)).save(tmp_path / "labels.png")
+    with pytest.raises(ValueError, match=r"found \(2, 3\) - turn them as viewers show the image: its EXIF orientation counts"):
+        read_labels(tmp_path / "labels.png", CATALOG, size=(3, 2))
+
+
+def test_a_file_of_one_bit_is_a_mask_of_0_and_1(tmp_path: Path) -> None:
+    catalog = Catalog(name="mask", class_names=("a", "b"), colors=((0, 0, 0), (9, 9, 9)), train_ids={0: 0, 1: 1})
+    Image.fromarray(np.array([[False, True]])).save(tmp_path / "labels.png")
+    assert read_labels(tmp_path / "labels.png", catalog, size=(1, 2)).tolist() == [[0, 1]]
+
+
+def test_postscript_under_the_name_of_an_image_is_refused_and_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*_: object, **__: object) -> None:
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr("subprocess.Popen", start)
+    (tmp_path / "image.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(ValueError, match="found none of PNG, JPEG"):
+        read_image(tmp_path / "image.png")
+
+
+@contextmanager
+def suppress_line(path: Path) -> Iterator[None]:
+    """Pass an error that names the file in one line, and nothing else."""
+    error = ""
+    try:
+        yield
+    except ValueError as caught:
+        error = str(caught)
+    assert not error or str(path) in error
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpeg", "tiff", "bmp", "webp", "ppm"])
+def test_a_damaged_file_is_named_or_read(suffix: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    path = tmp_path / f"image.{suffix}"
+    Image.fromarray(rng.integers(0, 256, (24, 20, 3), dtype=np.uint8)).save(path)
+    content = path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, about what is damaged
+        for _ in range(120):
+            damaged = bytearray(content)
+            for place in rng.integers(0, min(len(content), 400), int(rng.integers(1, 6))):
+                damaged[place] = int(rng.integers(0, 256))
+            path.write_bytes(bytes(damaged[: int(rng.integers(1, len(content) + 1))]) if rng.random() < 0.3 else bytes(damaged))
+            with suppress_line(path):
+                assert read_image(path).ndim == 3
+
+
+def test_a_file_that_has_changed_since_it_was_listed_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
+    Image.fromarray(np.zeros((2, 3, 3), np.uint8)).save(path)
+    sample = Sample("image", 2, 3, path, digest(path), path, digest(path))
+    assert image_of(sample).shape == (2, 3, 3)
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(ValueError, match=r"image.png - expected the file that the stage `prepare` has seen"):
+        image_of(sample)
+    with pytest.raises(ValueError, match="expected the file that the stage `prepare` has seen"):
+        labels_of(sample, CATALOG)

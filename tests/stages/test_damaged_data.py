@@ -99,7 +99,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "labels of another size": (
         lambda mine: save(mine / "labels/street 2.png", np.zeros((16, 12))),
-        "labels/street 2.png - expected labels of the image's size (12, 16) - found (16, 12) - correct the pair",
+        "labels/street 2.png - expected labels of the image's size (12, 16) - found (16, 12) - turn them as viewers",
     ),
     "colors where numbers are declared": (
         lambda mine: save(mine / "labels/street 3.png", np.zeros((12, 16, 3))),
