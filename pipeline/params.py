@@ -376,6 +376,8 @@ class Params(Section):
     """Labeling method."""
     alpha: Ratio
     """Labeling ratio of the rounds that set none of their own: pseudo-labeled pixels over all unlabeled pixels."""
+    unpredicted_classes: Literal["warn", "refuse"]
+    """Where the teacher predicts a class nowhere that pseudo labels should have: go on and say so, or stop."""
     equal_pixels: bool
     """Thin `st`, `cbst` and `da` at random to their targets too, so that methods are compared at one realized ratio."""
     st_confidence: Ratio | None

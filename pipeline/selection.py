@@ -52,6 +52,23 @@ class Selection(Artifact):
     kl: Divergence
     """D_KL(class_priors || realized_counts)."""
 
+    @property
+    def unpredicted_classes(self) -> tuple[str, ...]:
+        """Classes that pseudo labels should have and the teacher predicts nowhere: whatever the method, they get none."""
+        wanted = zip(self.class_names, self.class_priors, self.predicted_counts, strict=True)
+        return tuple(name for name, prior, predicted in wanted if prior > 0 and not predicted)
+
+    def describe_collapse(self) -> str:
+        """Say which classes the teacher never predicts and what helps; "" where it predicts all that it should."""
+        missing, wanted = self.unpredicted_classes, sum(prior > 0 for prior in self.class_priors)
+        if not missing:
+            return ""
+        return (
+            f"the teacher never predicts {len(missing)} of {wanted} classes: {', '.join(missing)}. No method can label them, and"
+            " students unlearn them. Train the teacher longer, on smaller images (inference.long_side, augmentation.scale_min),"
+            " from pretrained weights or with more labels of these classes; or use the network of round 0"
+        )
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         for name, value in self:

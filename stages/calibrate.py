@@ -35,6 +35,8 @@ def main(
 ) -> None:  # fmt: skip
     """Fit and apply one round's calibrator; without one, the confidences are those of the softmax store."""
     store = SoftmaxStore(softmax)
+    if missing := store.unpredicted_classes():
+        echo(f"warning: the teacher predicts {len(missing)} of {store.num_classes} classes nowhere: {', '.join(missing)}")
     if params.calibration == "none":
         with atomic_path(confidences) as folder:
             link_confidences(folder, store)

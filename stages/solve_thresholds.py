@@ -9,7 +9,7 @@ from pipeline.labeling.refine import solve_round
 from pipeline.params import Params
 from pipeline.samples.priors import ClassPriors
 from pipeline.softmax_store.reader import ConfidenceStore
-from stages.command import EXISTING, NEW, progress, round_option, stage_command
+from stages.command import EXISTING, NEW, echo, progress, round_option, stage_command
 
 
 @click.command()
@@ -30,7 +30,12 @@ def main(params: Params, round_key: str, confidences: Path, priors: Path, select
         st_confidence=params.st_confidence,
         thin=params.dars.thin,
     )
-    solve_round(store, params.method, problem, workers=params.runtime.workers, progress=progress).write(selection)
+    solved = solve_round(store, params.method, problem, workers=params.runtime.workers, progress=progress)
+    if collapse := solved.describe_collapse():
+        if params.unpredicted_classes == "refuse":
+            raise ValueError(f"{confidences} - expected predictions of every class - found that {collapse}")
+        echo(f"warning: {collapse}")
+    solved.write(selection)
 
 
 if __name__ == "__main__":

@@ -68,13 +68,14 @@ def prepare_data_set(
     unlabeled, _ = write_part("unlabeled", data_set, split.unlabeled, labels_required=False)
     # Where label files exist they serve to measure pseudo labels; the list that trains does not know them.
     write_samples(folder / "unlabeled_truth.tsv", (sample for sample in unlabeled if sample.labels))
-    evaluated, val = write_part("val", data_set, split.val)
+    _, val = write_part("val", data_set, split.val)
     labeled = labeled + holdout
     names = data_set.catalog.class_names
     _check_void(source, labeled, pixels=sum(sample.height * sample.width for sample in (*learned, *kept_out)))
     target = target_priors(params.priors, data_set, labeled=labeled, val=val, lists=lists, workers=workers)
     ClassPriors.build(names, target=target, labeled=labeled, origin=params.priors).write(folder / "class_priors.json")
-    turned = sum(is_turned(sample.image) for sample in (*learned, *kept_out, *evaluated))
+    shown = [source.pairs[image_id] for image_id in (*split.labeled, *split.holdout)]
+    turned = sum(is_turned(pair.image) for pair in (*shown, *(data_set.pairs[image_id] for image_id in split.val)))
     remarks = [*data_set.remarks, *(source.remarks if source is not data_set else ())]
     return [*remarks, *_describe(split, absent_classes(names, labeled), turned=turned)]
 

@@ -78,7 +78,14 @@ def summary(experiment: Experiment) -> list[str]:
     best = max(scored, key=lambda pair: pair[0], default=(None, last))
     if best[0] is not None and best[1].metrics.mean_iou != last.metrics.mean_iou:
         sentences.append(f"The best mIoU, {percent(best[0])} %, is that of round {best[1].key}.")
-    return [*sentences, *_shortfall(last)]
+    collapses = [
+        f"In round {student.key}, {collapse}."
+        for student in experiment.students
+        if student.selection and student.selection.method != "none" and (collapse := student.selection.describe_collapse())
+    ]
+    if len(gains) < 2:
+        sentences.append(f"Only {len(gains)} class counts: mIoU says little. Look whether the class list is right.")
+    return [*collapses, *sentences, *_shortfall(last)]
 
 
 def _ratios(experiment: Experiment, settings: Mapping[str, Any]) -> str:

@@ -102,6 +102,11 @@ class ConfidenceStore:
                 total += counts
         return total
 
+    def unpredicted_classes(self) -> list[str]:
+        """Return the classes that no pixel of any image is predicted as."""
+        predicted = self.total_counts().sum(axis=1)
+        return [name for name, pixels in zip(self.class_names, predicted.tolist(), strict=True) if not pixels]
+
     def finer_counts(self, index: int, columns: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
         """Count the values inside one column of each class, the second radix pass of float32.
 

@@ -64,6 +64,12 @@ def test_an_unpredicted_class_makes_the_divergence_infinite_and_its_shortfall_st
     assert row.cells[0].text == "sky"
     assert (row.cells[1].text, row.cells[2].text, row.cells[7].tone) == ("0", NONE, "warn")
     assert any("could not fill the targets" in sentence for sentence in summary(experiment))
+    assert summary(experiment)[0].startswith("In round 1, the teacher never predicts 1 of 4 classes: sky. No method can label")
+
+
+def test_a_measure_over_one_class_is_no_measure(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case(absent=(1, 2, 3)))
+    assert "Only 1 class counts: mIoU says little. Look whether the class list is right." in summary(experiment)
 
 
 def test_the_table_of_overlap_says_what_thresholds_alone_would_label(tmp_path: Path) -> None:

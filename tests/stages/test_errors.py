@@ -54,6 +54,15 @@ def test_a_wrong_parameter(broken: Path) -> None:
     fails(broken, *SOLVE, says="params.yaml - alpha")
 
 
+def test_a_collapsed_teacher_is_told_in_words_and_refused_where_asked(broken: Path) -> None:
+    done = run_stage(broken, *SOLVE)
+    assert done.returncode == 0
+    assert "solve_thresholds: warning: the teacher never predicts" in done.stderr
+    (broken / "out/selection.json").unlink()
+    change_params(broken, {"unpredicted_classes": "refuse"})
+    fails(broken, *SOLVE, says="confidences.zarr - expected predictions of every class - found that the teacher never predicts")
+
+
 def test_an_unknown_round(broken: Path) -> None:
     command = tuple("9" if part == "1" else part for part in SOLVE)
     fails(broken, *command, says="found 9")
@@ -121,13 +130,13 @@ def test_a_teacher_of_other_classes(broken: Path) -> None:
 def test_a_truncated_training_image(broken: Path) -> None:
     for image in (broken / "data/prepared/images").glob("train_*"):
         image.write_bytes(image.read_bytes()[:80])
-    fails(broken, *PRETRAIN, says="replace the damaged file")
+    fails(broken, *PRETRAIN, says="png - expected the file that the stage `prepare` has seen")
 
 
-def test_a_label_outside_the_classes(broken: Path) -> None:
+def test_a_label_file_that_has_changed(broken: Path) -> None:
     for labels in (broken / "data/prepared/labels").glob("train_*"):
         Image.fromarray(np.full((32, 64), 77, np.uint8)).save(labels)
-    fails(broken, *PRETRAIN, says="found 77")
+    fails(broken, *PRETRAIN, says="png - expected the file that the stage `prepare` has seen")
 
 
 def test_an_empty_list(broken: Path) -> None:

@@ -181,6 +181,7 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
         ({"evaluation.tail_share": 0.05}, {"evaluate", "evaluate_pretrained", "report"}),
         ({"method": "cbst"}, {"solve_thresholds", "report"}),
         ({"equal_pixels": True}, {"solve_thresholds", "report"}),
+        ({"unpredicted_classes": "refuse"}, {"solve_thresholds", "report"}),
         ({"dars.thin": "ties"}, {"solve_thresholds", "report"}),
         ({"st_confidence": 0.9}, {"solve_thresholds", "report"}),
         ({"data.labeled_fraction": 0.5}, {"prepare", "report"}),
