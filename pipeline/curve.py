@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.files import write_text
+from pipeline.seal import broken_seal, open_text, seal_text
 
 
 class CurveRow(NamedTuple):
@@ -21,8 +22,13 @@ class CurveRow(NamedTuple):
 
 
 def write_curve(path: Path, rows: Sequence[CurveRow]) -> None:
-    """Write the curve, whole or not at all."""
-    write_text(path, "\t".join(CurveRow._fields) + "\n" + "".join(map(_line, rows)))
+    """Write the curve of a finished training, whole or not at all; its last line is the sha256 of the others."""
+    write_text(path, seal_text(_table(rows)))
+
+
+def begin_curve(path: Path, rows: Sequence[CurveRow]) -> None:
+    """Write a curve that `append_row` goes on with."""
+    write_text(path, _table(rows))
 
 
 def append_row(path: Path, row: CurveRow) -> None:
@@ -35,17 +41,25 @@ def read_curve(path: Path) -> tuple[CurveRow, ...]:
     """Read what `write_curve` wrote.
 
     Raises:
-        ValueError: the file is missing or is no curve.
+        ValueError: the file is missing, damaged, or is no curve.
     """
     try:
-        head, *rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
+        content, whole = open_text(path.read_bytes())
+        head, *rows = (line.split("\t") for line in content.decode().splitlines())
         if tuple(head) != CurveRow._fields:
             raise ValueError(f"the columns {', '.join(head)}")  # noqa: TRY301 - one door for all
-        return tuple(CurveRow(int(row[0]), *map(float, row[1:])) for row in rows)
-    except OSError as error:
+        curve = tuple(CurveRow(int(row[0]), *map(float, row[1:])) for row in rows)
+    except FileNotFoundError as error:
         raise ValueError(f"{path} - expected a training curve - {error.strerror} - run the stage that trains") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} - expected a training curve - found {error!r} - run the stage that trains") from error
+    if not whole:
+        raise broken_seal(path, stage="pretrain or train_student")
+    return curve
+
+
+def _table(rows: Sequence[CurveRow]) -> str:
+    return "\t".join(CurveRow._fields) + "\n" + "".join(map(_line, rows))
 
 
 def _line(row: CurveRow) -> str:

@@ -1,5 +1,6 @@
 """Files that are whole or absent: atomic writes, content digests, JSON with errors a person can act on."""
 
+import errno
 import glob
 import hashlib
 import json
@@ -16,9 +17,9 @@ from typing import Any
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; move it there, on disk, only when the block ends without an error.
 
-    Works for a file and for a directory; an existing `path` is replaced. Read-only hard links that DVC left at `path` are
-    not written through, because the name is replaced and not the content. What killed processes of this machine left beside
-    `path` is removed.
+    Works for a file and for a directory; an existing `path` is replaced. A power cut leaves it whole or absent. Read-only links
+    that DVC left at `path` are not written through, because the name is replaced and not the content. What killed processes of
+    this machine left beside `path` is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     host = socket.gethostname()
@@ -28,32 +29,73 @@ def atomic_path(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{host}.{os.getpid()}.partial")
     try:
         yield partial
-        if partial.is_file():
-            with partial.open("rb") as handle:
-                os.fsync(handle.fileno())
         publish(partial, path)
+    except OSError as error:
+        if error.filename is None:  # a full disk, met while writing to an open file
+            error.filename = str(path)
+        raise
     finally:
         _remove(partial)
 
 
 def publish(source: Path, target: Path) -> None:
-    """Move a finished file or directory to `target` in one step, in place of whatever is there.
+    """Move a finished file or directory to `target` in one step, in place of whatever is there, and on disk.
 
-    From another file system, where nothing moves in one step, it is copied beside `target` first.
+    From another file system or mount, where nothing moves in one step, it is copied beside `target` first.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    if source.stat().st_dev != target.parent.stat().st_dev:
+    _sync(source)
+    try:
+        _move(source, target)
+    except OSError as error:
+        # Two mounts of one file system look alike but for this error.
+        if error.errno != errno.EXDEV:
+            raise
         with atomic_path(target) as copy:
-            shutil.copytree(source, copy) if source.is_dir() else shutil.copyfile(source, copy)
+            _copy(source, copy)
         return
+    _sync_one(target.parent)
+
+
+def _move(source: Path, target: Path) -> None:
     if not target.exists() or (source.is_file() and target.is_file()):
         source.replace(target)
         return
     # A folder cannot be replaced in one step. Moved aside and not emptied first, the old one is whole or gone at any instant.
     aside = target.with_name(f".{target.name}.{socket.gethostname()}.old.{os.getpid()}.partial")
     target.rename(aside)
-    source.replace(target)
+    try:
+        source.replace(target)
+    except OSError:
+        aside.rename(target)
+        raise
     _remove(aside)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
+    except shutil.Error as error:
+        # Its text lists every file that failed; the first tells enough.
+        failed, _, reason = error.args[0][0]
+        raise OSError(errno.EIO, str(reason), str(failed)) from error
+
+
+def _sync(path: Path) -> None:
+    """Bring a file, or every file and folder below one, to the disk: else a power cut leaves names without content."""
+    for folder, _, files in os.walk(path, topdown=False):
+        for name in (*files, ""):
+            _sync_one(Path(folder, name))
+    if path.is_file():
+        _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _remove(path: Path) -> None:
@@ -90,7 +132,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is what it is; the call
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path} - expected a JSON file - {error.strerror} - run the stage that writes it") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} - expected JSON - found {error} - delete it and run the stage that writes it") from error
 
 

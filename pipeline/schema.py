@@ -1,6 +1,7 @@
 """Schemas of files: sections of YAML and artifacts of JSON, each with one reader that answers a wrong file in one line."""
 
 import math
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -9,6 +10,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.files import write_text
+from pipeline.seal import broken_seal, open_json, seal_json
+
+_SHORT = reprlib.Repr()
+"""Spells any input: a file of a few lines may stand for billions of nested lists."""
+_SHORT.maxlevel = 2
+_SHORT.maxstring = _SHORT.maxother = 90
 
 
 class Section(BaseModel):
@@ -29,19 +36,22 @@ FloatOrInfinite = Annotated[
 
 
 class Artifact(Section):
-    """A JSON file that one stage writes and others read back exactly.
+    """A JSON file that one stage writes and others read back exactly; its last key is the sha256 of all others.
 
     Attributes:
         described_as: what it is, for errors: "a calibrator".
         written_by: the stage that writes it, for errors.
+        sealed: whether it carries its sha256.
     """
 
     described_as: ClassVar[str]
     written_by: ClassVar[str]
+    sealed: ClassVar[bool] = True
 
     def write(self, path: Path) -> None:
         """Write the artifact, whole or not at all; floats read back exactly."""
-        write_text(path, self.model_dump_json(indent=2) + "\n")
+        text = self.model_dump_json(indent=2)
+        write_text(path, seal_json(text) if self.sealed else text + "\n")
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -51,14 +61,18 @@ class Artifact(Section):
             ValueError: the file is missing, damaged, or of another schema; names the key and the stage to run.
         """
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+            content, whole = open_json(path.read_bytes())
+            value = cls.model_validate_json(content)
         except ValidationError as error:
             raise ValueError(describe_error(path, error, remedy=f"delete it and run the stage `{cls.written_by}`")) from error
-        except (OSError, UnicodeDecodeError) as error:
-            found = getattr(error, "strerror", None) or error
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise ValueError(
-                f"{path} - expected {cls.described_as} - found {found} - run the stage `{cls.written_by}`"
+                f"{path} - expected {cls.described_as} - found {error.strerror} - run the stage `{cls.written_by}`"
             ) from error
+        # A wrong value is told by its key, before the seal that it has broken.
+        if cls.sealed and not whole:
+            raise broken_seal(path, stage=cls.written_by)
+        return value
 
 
 def read_section(path: Path, section: type[AnySection]) -> AnySection:
@@ -99,7 +113,9 @@ def read_yaml_text(text: str, *, where: str) -> Any:  # noqa: ANN401 - likewise
     """
     try:
         return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+    except RecursionError as error:
+        raise ValueError(f"{where} - expected YAML - found too many levels - correct the file") from error
+    except (YAMLError, ValueError) as error:
         raise ValueError(f"{where} - expected YAML - found {' '.join(str(error).split())} - correct the line") from error
 
 
@@ -108,7 +124,7 @@ def describe_error(path: Path, error: ValidationError, *, remedy: str) -> str:
     first = error.errors()[0]
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
-    found = "nothing" if first["type"] == "missing" else repr(first["input"])
+    found = "nothing" if first["type"] == "missing" else _SHORT.repr(first["input"])
     # Where several values contradict each other, the message names them and the section around them says nothing more.
     contradiction = first["type"] == "value_error" and isinstance(first["input"], dict)
     shown = "" if contradiction else f" - found {found[:80]}"

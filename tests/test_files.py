@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.files import atomic_path, digest, read_json, write_text
+from pipeline.files import atomic_path, digest, publish, read_json, write_text
 
 
 class StopError(Exception):
@@ -144,3 +145,67 @@ def test_a_digest_covers_names_and_contents_and_nothing_else(tmp_path: Path) -> 
     os.utime(tmp_path / "one" / "a", (0, 0))
     assert digest(tmp_path / "one") == first
     assert digest(tmp_path / "one" / "a") == "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_between_mounts_of_one_file_system_a_result_is_copied(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "scratch" / "result", tmp_path / "data" / "result"
+    make_result(source, kind)
+    expected = digest(source)
+    replace = Path.replace
+
+    def across(self: Path, where: Path) -> Path:
+        if self == source:
+            raise OSError(errno.EXDEV, "Invalid cross-device link", str(self))
+        return replace(self, where)
+
+    monkeypatch.setattr(Path, "replace", across)
+    for _ in range(2):  # the second replaces the first
+        publish(source, target)
+        assert digest(target) == expected
+        assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_published_is_on_disk_before_it_has_its_name(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "scratch" / "result", tmp_path / "data" / "result"
+    make_result(source, kind)
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def note(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink())
+        assert target.exists() == (synced[-1] == target.parent)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    below = {source, *source.rglob("*")}
+    publish(source, target)
+    assert set(synced) == below | {target.parent}
+
+
+def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, atomic_path(tmp_path / "result"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "result")
+
+
+def test_a_copy_that_fails_tells_of_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "result"
+    make_result(source, "folder")
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.EXDEV, "Invalid cross-device link")))
+    failures = [(str(source / name), "x", "No space left on device") for name in "ab"]
+    monkeypatch.setattr("shutil.copytree", lambda *_: (_ for _ in ()).throw(shutil.Error(failures)))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        publish(source, tmp_path / "data" / "result")
+    assert caught.value.filename == str(source / "a")
+
+
+def make_result(path: Path, kind: str) -> None:
+    if kind == "file":
+        path.parent.mkdir(parents=True)
+        path.write_text("content")
+    else:
+        (path / "deep").mkdir(parents=True)
+        (path / "a").write_text("one")
+        (path / "deep/b").write_text("two")

@@ -1,25 +1,20 @@
 """Networks as files: safetensors whose header tells how to rebuild the network, how to test it, and what its classes are."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 import torch
 from pydantic import ValidationError, model_validator
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from pipeline.files import atomic_path
 from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
 from pipeline.models.weights import load_tensors
 from pipeline.params import InferenceProtocol, ModelParams
 from pipeline.schema import Section, describe_error
+from pipeline.tensor_files import read_tensors, write_tensors
 
-# One entry that holds everything: safetensors writes several entries in an order that changes from run to run.
-_KEY = "dars"
 _REMEDY = "delete it and run the stage that writes it"
 
 
@@ -75,9 +70,7 @@ def write_model(
     header = _Header(
         format_version=3, model=model_params, protocol=protocol, class_names=tuple(class_names), colors=tuple(colors)
     )
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with atomic_path(path) as partial:
-        partial.write_bytes(save(tensors, metadata={_KEY: json.dumps(header.model_dump(mode="json"), sort_keys=True)}))
+    write_tensors(path, network.state_dict(), header.model_dump_json())
 
 
 def read_model(path: Path) -> Checkpoint:
@@ -97,10 +90,8 @@ def read_model(path: Path) -> Checkpoint:
 def _read(path: Path) -> tuple[_Header, dict[str, Tensor]]:
     """Return the header and the tensors by name."""
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            text = (file.metadata() or {}).get(_KEY)
-    except (OSError, SafetensorError) as error:
+        tensors, text = read_tensors(path)
+    except (FileNotFoundError, IsADirectoryError, ValueError) as error:
         raise ValueError(f"{path} - expected a checkpoint - found {error} - {_REMEDY}") from error
     if text is None:
         raise ValueError(

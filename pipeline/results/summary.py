@@ -42,6 +42,7 @@ class Summary(Artifact):
 
     described_as = "the summary of an experiment"
     written_by = "summarize"
+    sealed = False  # the metric of DVC, which would show the sha256; git keeps it
 
     final: FinalSummary
     rounds: dict[str, RoundSummary]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.files import write_text
+from pipeline.seal import broken_seal, open_text, seal_text
 
 _COLUMNS = ("image_id", "height", "width", "image", "image_sha256", "labels", "labels_sha256")
 _LONGEST_ID = 200  # bytes; with an ending, a file name may have 255
@@ -73,13 +74,13 @@ def check_image_id(image_id: str, where: str) -> str:
 
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> None:
-    """Write a sample list as a table of tab-separated values, in the order given."""
+    """Write a sample list as a table of tab-separated values, in the order given; its last line is the sha256 of the others."""
     table = io.StringIO()
     writer = csv.writer(table, dialect="excel-tab", lineterminator="\n")
     writer.writerow(_COLUMNS)
     for sample in samples:
         writer.writerow(["" if (value := getattr(sample, column)) is None else value for column in _COLUMNS])
-    write_text(path, table.getvalue())
+    write_text(path, seal_text(table.getvalue()))
 
 
 def read_samples(path: Path, *, labels: bool, may_be_empty: bool = False) -> list[Sample]:
@@ -91,10 +92,11 @@ def read_samples(path: Path, *, labels: bool, may_be_empty: bool = False) -> lis
         may_be_empty: whether a list without samples is fine.
 
     Raises:
-        ValueError: the list is missing, empty, malformed, or a sample lacks its label file.
+        ValueError: the list is missing, empty, damaged, malformed, or a sample lacks its label file.
     """
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), dialect="excel-tab"))
+        content, whole = open_text(path.read_bytes())
+        rows = list(csv.DictReader(content.decode().splitlines(), dialect="excel-tab"))
         samples = [
             Sample(
                 image_id=check_image_id(row["image_id"], str(path)),
@@ -107,10 +109,14 @@ def read_samples(path: Path, *, labels: bool, may_be_empty: bool = False) -> lis
             )
             for row in rows
         ]
-    except OSError as error:
+    except FileNotFoundError as error:
         raise ValueError(f"{path} - expected a sample list - {error.strerror} - run the stage `prepare`") from error
-    except (KeyError, TypeError, AttributeError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} - expected a sample list - found {error} - run the stage `prepare`") from error
+    except (KeyError, TypeError, AttributeError, csv.Error) as error:
         raise ValueError(f"{path} - expected a sample list - malformed row, {error!r} - run the stage `prepare`") from error
+    if not whole:
+        raise broken_seal(path, stage="prepare")
     if not samples and not may_be_empty:
         raise ValueError(f"{path} - expected at least one sample - found an empty list - give it images")
     missing = [sample.image_id for sample in samples if labels and sample.labels is None]

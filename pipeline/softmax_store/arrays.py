@@ -12,6 +12,7 @@ from pipeline.softmax_store.quantized_map import QuantizedMap, precision_of
 
 CONFIDENCE_ARRAYS = ("prediction", "confidence", "confidence_counts", "size")
 """What labeling reads: no array of them grows with the number of classes but the counts, which compress to almost nothing."""
+SOFTMAX_ARRAYS = ("softmax", "ties", *CONFIDENCE_ARRAYS)
 PIXEL_ARRAYS = ("softmax", "prediction", "confidence")
 
 

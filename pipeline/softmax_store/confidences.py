@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.machine.parallel import map_ordered
 from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, create_confidence_arrays, write_confidence_rows
-from pipeline.softmax_store.location import fetch
+from pipeline.softmax_store.location import fetch, seal_group
 from pipeline.softmax_store.quantized_map import QuantizedMap
 from pipeline.softmax_store.reader import CONFIDENCE_FORMAT_NAME, SoftmaxStore
 from pipeline.softmax_store.writer import FORMAT_VERSION
@@ -27,12 +27,13 @@ def link_confidences(path: Path, store: SoftmaxStore) -> None:
         path: a folder that does not exist.
         store: the softmax store; its files are never written again, only replaced.
     """
-    _create_group(path, store)
+    group = _create_group(path, store)
     for name in CONFIDENCE_ARRAYS:
         if store.url is None:
             shutil.copytree(store.path / name, path / name, copy_function=_link)
         else:
             fetch(store.url, name, path / name)
+    seal_group(group, path, None, CONFIDENCE_ARRAYS)
 
 
 def calibrate_confidences(
@@ -59,6 +60,7 @@ def calibrate_confidences(
     height, width = store.sizes.max(axis=0).tolist()
     shape = (len(store.image_ids), store.num_classes, height, width)
     create_confidence_arrays(group, shape, store.precision.dtype, len(store.shards[0]))
+    seal_group(group, path, None, CONFIDENCE_ARRAYS)
     sizes = [store.size(index) for index in range(len(store.image_ids))]
 
     def entry(index: int) -> QuantizedMap:

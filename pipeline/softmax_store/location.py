@@ -1,6 +1,8 @@
 """Where a store's arrays lie: in its folder, or at the URL that a file in its folder names."""
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +13,7 @@ import zarr
 from pipeline.schema import Artifact
 
 _LOCATION = "location.json"
+_SEAL = "metadata_sha256"
 
 
 class Location(Artifact):
@@ -43,6 +46,26 @@ def open_group(path: Path, url: str | None, mode: Literal["r", "r+", "w"]) -> za
     """Open the group in the folder `path` or at `url`."""
     where: Any = path if url is None else url
     return zarr.open_group(where, mode=mode, zarr_format=None if mode == "r" else 3)
+
+
+def seal_group(group: zarr.Group, path: Path, url: str | None, arrays: Sequence[str]) -> None:
+    """Write into a group's attributes the sha256 of all its metadata; chunks have checksums of their own."""
+    group.attrs[_SEAL] = _metadata_digest(group, path, url, arrays)
+
+
+def is_sealed(group: zarr.Group, path: Path, url: str | None, arrays: Sequence[str]) -> bool:
+    """Tell whether attributes and the metadata of `arrays` are what `seal_group` saw."""
+    return bool(group.attrs.get(_SEAL) == _metadata_digest(group, path, url, arrays))
+
+
+def _metadata_digest(group: zarr.Group, path: Path, url: str | None, arrays: Sequence[str]) -> str:
+    attributes = {name: value for name, value in group.attrs.items() if name != _SEAL}
+    total = hashlib.sha256(json.dumps(attributes, sort_keys=True).encode())
+    system, root = (None, str(path)) if url is None else fsspec.core.url_to_fs(url)
+    for name in arrays:
+        file = f"{root}/{name}/zarr.json"
+        total.update(Path(file).read_bytes() if system is None else system.cat_file(file))
+    return total.hexdigest()
 
 
 def fetch(url: str, name: str, target: Path) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.softmax_store.arrays import get_array
-from pipeline.softmax_store.location import open_group, read_location
+from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, SOFTMAX_ARRAYS, get_array
+from pipeline.softmax_store.location import is_sealed, open_group, read_location
 from pipeline.softmax_store.quantized_map import Precision, precision_of
 from pipeline.softmax_store.writer import FORMAT_NAME, FORMAT_VERSION
 
@@ -33,6 +33,7 @@ class ConfidenceStore:
     format_name: ClassVar[str] = CONFIDENCE_FORMAT_NAME
     stage: ClassVar[str] = "calibrate"
     per_class: ClassVar[str] = "confidence_counts"
+    arrays: ClassVar[tuple[str, ...]] = CONFIDENCE_ARRAYS
 
     def __init__(self, path: Path) -> None:
         """Open the store at `path`.
@@ -50,6 +51,8 @@ class ConfidenceStore:
             raise ValueError(
                 f"{path} - expected {self.format_name} version {FORMAT_VERSION} - found {found} - run the stage `{self.stage}`"
             )
+        if not self._guard(lambda: is_sealed(self._group, path, self.url, self.arrays)):
+            raise self._damaged("metadata", "another content than its sha256 is of")
         self.image_ids: tuple[str, ...] = tuple(attributes.get("image_ids", ()))
         self.class_names: tuple[str, ...] = tuple(attributes.get("class_names", ()))
         self.precision: Precision = self._guard(lambda: precision_of(attributes["dtype"], self.num_classes))
@@ -191,6 +194,7 @@ class SoftmaxStore(ConfidenceStore):
     format_name: ClassVar[str] = FORMAT_NAME
     stage: ClassVar[str] = "infer"
     per_class: ClassVar[str] = "softmax"
+    arrays: ClassVar[tuple[str, ...]] = SOFTMAX_ARRAYS
 
     def total_ties(self) -> NDArray[np.int64]:
         """Return (C, 3) int64: pixels of all images at the largest confidence, on each scale of `TIES`."""

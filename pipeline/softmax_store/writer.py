@@ -1,5 +1,6 @@
 """Write a softmax store shard by shard, so that an interrupted run goes on at the first shard that is not on disk."""
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,14 +9,21 @@ from typing import Any
 import numpy as np
 import zarr
 
-from pipeline.files import write_text
+from pipeline.files import digest, write_text
 from pipeline.params import StoreParams
-from pipeline.softmax_store.arrays import create_array, create_confidence_arrays, get_array, write_confidence_rows, write_rows
-from pipeline.softmax_store.location import open_group, remote_errors, write_location
+from pipeline.softmax_store.arrays import (
+    SOFTMAX_ARRAYS,
+    create_array,
+    create_confidence_arrays,
+    get_array,
+    write_confidence_rows,
+    write_rows,
+)
+from pipeline.softmax_store.location import is_sealed, open_group, remote_errors, seal_group, write_location
 from pipeline.softmax_store.quantized_map import TIES, QuantizedMap, precision_of
 
 FORMAT_NAME = "dars-softmax-store"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 class SoftmaxStoreWriter:
@@ -23,7 +31,7 @@ class SoftmaxStoreWriter:
 
     Attributes:
         shards: images of each shard, as index ranges.
-        done: shards that are on disk from this or an earlier, interrupted run.
+        done: shards that are on disk, whole, from this or an earlier, interrupted run.
     """
 
     def __init__(
@@ -74,11 +82,11 @@ class SoftmaxStoreWriter:
         self.done: set[int] = set()
         # The list of process 0 is made after the arrays, so where both exist they are complete. A list without a store is left by
         # a kill between the store's move to its place and the end of the stage.
-        if process > 0 or (self._done_list.exists() and self.path.exists()):
-            self.done = self._finished()
-            with remote_errors(url):
-                self._group = open_group(self.path, url, "r+")
+        begun = process > 0 or (self._done_list.exists() and self.path.exists())
+        if begun and (group := self._take_up()) is not None:
+            self._group, self.done = group, self._finished()
         else:
+            assert process == 0, "the first process makes the store"
             for stale in self._done_lists():
                 stale.unlink()
             names = {**attributes, "class_names": list(class_names)}
@@ -87,7 +95,7 @@ class SoftmaxStoreWriter:
             if url is not None:
                 write_location(self.path, url)
         if process == 0:
-            write_text(self._done_list, "".join(f"{index}\n" for index in sorted(self.done)))
+            write_text(self._done_list, "".join(self._done_line(index) for index in sorted(self.done)))
             for other in set(self._done_lists()) - {self._done_list}:
                 other.unlink()
             self._remove_unfinished()
@@ -97,11 +105,32 @@ class SoftmaxStoreWriter:
         """Shards that are not on disk yet."""
         return [index for index in range(len(self.shards)) if index not in self.done]
 
+    def _take_up(self) -> zarr.Group | None:
+        """Return the store that is there; None where its metadata are damaged, which is as good as no store."""
+        with remote_errors(self._url):
+            try:
+                group = open_group(self.path, self._url, "r+")
+                return group if is_sealed(group, self.path, self._url, SOFTMAX_ARRAYS) else None
+            except (KeyError, TypeError, ValueError, FileNotFoundError):
+                if self._url is not None:
+                    raise
+                return None
+
     def _finished(self) -> set[int]:
-        """Return the shards that are on disk, whichever process wrote them."""
-        # What follows the last line end was cut short by a kill, and does not count.
-        lines = (line for path in self._done_lists() for line in path.read_text(encoding="utf-8").split("\n")[:-1])
-        return {int(line) for line in lines}
+        """Return the shards that are on disk and whole, whichever process wrote them."""
+        # What follows the last line end was cut short by a kill, and does not count; nor does what a damaged line says.
+        lines = {line for path in self._done_lists() for line in path.read_bytes().split(b"\n")[:-1]}
+        return {index for index in range(len(self.shards)) if self._done_line(index).rstrip("\n").encode() in lines}
+
+    def _done_line(self, index: int) -> str:
+        """Return what the list of finished shards says of a shard as it lies on disk: its number and the sha256 of its files.
+
+        At a URL the storage keeps checksums of its own, and nothing is read again.
+        """
+        total = hashlib.sha256()
+        for file in self._shard_files(index):
+            total.update(f"{file.relative_to(self.path).as_posix()} {digest(file)}\n".encode())
+        return f"{index} {total.hexdigest()}\n"
 
     def _done_lists(self) -> list[Path]:
         return sorted(self._done_list.parent.glob("done-*.txt"))
@@ -116,6 +145,7 @@ class SoftmaxStoreWriter:
         create_confidence_arrays(group, (count, classes, height, width), dtype, per_shard)
         known: dict[str, Any] = {"format": FORMAT_NAME, "version": FORMAT_VERSION, "image_ids": list(image_ids), "dtype": dtype}
         group.attrs.update({**known, "floor": self._params.floor, **attributes})
+        seal_group(group, self.path, self._url, SOFTMAX_ARRAYS)
         return group
 
     def write_shard(self, index: int, entries: Sequence[QuantizedMap]) -> None:
@@ -138,7 +168,7 @@ class SoftmaxStoreWriter:
         for file in self._shard_files(index):
             _sync(file)
         with self._done_list.open("a", encoding="utf-8") as handle:
-            handle.write(f"{index}\n")
+            handle.write(self._done_line(index))
             handle.flush()
             os.fsync(handle.fileno())
         self.done.add(index)
@@ -153,8 +183,8 @@ class SoftmaxStoreWriter:
                 file.unlink()
 
     def _shard_files(self, index: int) -> list[Path]:
-        folders = [self.path / name / "c" / str(index) for name in self._group.array_keys()]
-        return [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+        folders = [self.path / name / "c" / str(index) for name in SOFTMAX_ARRAYS]
+        return [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
 
     def _check(self, row: int, entry: QuantizedMap) -> None:
         expected = (self._num_classes, *self._sizes[row])

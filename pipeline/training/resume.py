@@ -7,14 +7,12 @@ ends with the bytes of an undisturbed one.
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD
 
 from pipeline.curve import CurveRow
-from pipeline.files import atomic_path
 from pipeline.schema import Section
+from pipeline.tensor_files import read_tensors, write_tensors
 
 _MOMENTUM = "momentum_buffer"
 
@@ -31,9 +29,7 @@ def write_resume_point(path: Path, network: nn.Module, optimizer: SGD, *, step: 
         buffer = optimizer.state[parameter].get(_MOMENTUM)
         if buffer is not None:
             tensors[f"momentum.{name}"] = buffer
-    state = {"state": _State(step=step, rows=rows).model_dump_json()}
-    with atomic_path(path) as partial:
-        partial.write_bytes(save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata=state))
+    write_tensors(path, tensors, _State(step=step, rows=rows).model_dump_json())
 
 
 def read_resume_point(path: Path, network: nn.Module, optimizer: SGD) -> tuple[int, list[CurveRow]]:
@@ -48,11 +44,10 @@ def read_resume_point(path: Path, network: nn.Module, optimizer: SGD) -> tuple[i
     if not path.exists():
         return 0, []
     try:
-        with safe_open(path, framework="pt") as file:
-            state = _State.model_validate_json(file.metadata()["state"])
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} - expected a resume point - found {error} - run the stage with --fresh") from error
+        tensors, text = read_tensors(path)
+        state = _State.model_validate_json(text or "")
+    except ValueError as error:
+        raise ValueError(f"{path} - expected a resume point - found {' '.join(str(error).split())[:200]}") from error
     prefix = "network."
     network.load_state_dict({name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)})
     for name, parameter in network.named_parameters():

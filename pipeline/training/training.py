@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pipeline.curve import CurveRow, append_row, write_curve
+from pipeline.curve import CurveRow, append_row, begin_curve, write_curve
 from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.checkpoints import write_model
 from pipeline.models.network import SegmentationNetwork
@@ -49,6 +49,7 @@ class Training:
         first_step: steps done by an interrupted run; 0 for a new training.
         rows: of the curve so far, those of an interrupted run included.
         live_curve: a file that grows by every row, for a person to watch; it ends with the folder.
+        remarks: what a person should know of the start, one to a line.
     """
 
     def __init__(
@@ -63,8 +64,7 @@ class Training:
             group: the processes that train together; every one of them makes a `Training`.
             folder: holds the resume point and the live curve; the first process alone writes to it.
 
-        Raises:
-            ValueError: the resume point is damaged.
+        A damaged resume point is as good as none: it only saves time.
         """
         self.steps = plan.steps
         self.live_curve = folder / "curve.tsv"
@@ -72,10 +72,15 @@ class Training:
         self._plan, self._runtime, self._group = plan, runtime, group
         self._optimizer = build_optimizer(network, plan.training)
         self._resume_point = folder / "resume.safetensors"
-        self.first_step, self.rows = read_resume_point(self._resume_point, network, self._optimizer)
+        self.remarks = [f"the curve so far grows in {self.live_curve}"]
+        try:
+            self.first_step, self.rows = read_resume_point(self._resume_point, network, self._optimizer)
+        except ValueError as error:
+            self.first_step, self.rows = 0, []
+            self.remarks.append(f"{error} - starting over")
         if group.is_first:
             # Rows beyond the resume point are trained again: what a killed run had written of them goes.
-            write_curve(self.live_curve, self.rows)
+            begin_curve(self.live_curve, self.rows)
         group.barrier()  # Nobody writes the next resume point while others read this one.
 
     def __iter__(self) -> Iterator[StepRecord]:

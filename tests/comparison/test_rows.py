@@ -10,6 +10,7 @@ import pytest
 from pipeline.comparison.formats import to_csv, to_markdown
 from pipeline.comparison.rows import MEASURES, Comparison, Result, build_rows, measures_by_round
 from pipeline.results.summary import FinalSummary, RoundSummary, Summary
+from pipeline.seal import seal_json
 from tests.workspace import ROOT
 
 
@@ -46,7 +47,7 @@ def test_the_measures_of_a_table_are_those_of_the_summary() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "data/tables").glob("*.json")), ids=lambda path: path.stem)
 def test_the_tables_of_the_repository_read_back_and_all_their_files_say_the_same(path: Path) -> None:
     table = Comparison.read(path)
-    assert path.read_text() == table.model_dump_json(indent=2) + "\n"
+    assert path.read_text() == seal_json(table.model_dump_json(indent=2))
     assert path.with_suffix(".csv").read_text() == to_csv(table)
     assert path.with_suffix(".md").read_text() == to_markdown(table)
 

@@ -119,5 +119,5 @@ def test_a_lost_file_is_an_error_that_names_the_stage(store: SoftmaxStore, tmp_p
 
 
 def test_a_softmax_store_is_no_confidence_store(store: SoftmaxStore, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected dars-confidence-store version 3 - found .*dars-softmax-store"):
+    with pytest.raises(ValueError, match=r"expected dars-confidence-store version 4 - found .*dars-softmax-store"):
         ConfidenceStore(store.path)

@@ -113,7 +113,7 @@ def change_attributes(path: Path, change: Callable[[dict[str, Any]], object]) ->
 @pytest.mark.parametrize("version", [0, 2, "3", None])
 def test_another_version_is_an_error(path: Path, version: object) -> None:
     change_attributes(path, lambda attributes: attributes.update(version=version))
-    with pytest.raises(ValueError, match=r"expected dars-softmax-store version 3 - found .* - run the stage `infer`") as error:
+    with pytest.raises(ValueError, match=r"expected dars-softmax-store version 4 - found .* - run the stage `infer`") as error:
         SoftmaxStore(path)
     assert "\n" not in str(error.value)
 
@@ -136,7 +136,7 @@ def test_fewer_class_names_than_classes_is_an_error(path: Path) -> None:
 
 def test_a_group_of_someone_else_is_an_error(tmp_path: Path) -> None:
     zarr.open_group(tmp_path / "other.zarr", mode="w").create_array("size", shape=(2, 2), dtype="int32")
-    with pytest.raises(ValueError, match=r"expected dars-softmax-store version 3 - found .* - run the stage `infer`"):
+    with pytest.raises(ValueError, match=r"expected dars-softmax-store version 4 - found .* - run the stage `infer`"):
         SoftmaxStore(tmp_path / "other.zarr")
 
 

@@ -112,7 +112,9 @@ def test_a_line_of_the_done_list_cut_short_is_ignored_and_partial_files_are_remo
     write_pending(whole, street_probs())
     write_pending(open_writer(tmp_path / "resumed"), street_probs(), most=2)
     done = tmp_path / "resumed" / "done-0.txt"
-    done.write_text("0\n1")
+    whole_list = (tmp_path / "whole/done-0.txt").read_text()
+    first, second, _ = whole_list.splitlines()
+    done.write_text(f"{first}\n{second[:30]}")
     leftover = tmp_path / "resumed" / "softmax.zarr" / "prediction" / "c" / ".x.partial"
     leftover.write_bytes(b"half")
     resumed = open_writer(tmp_path / "resumed")
@@ -120,7 +122,7 @@ def test_a_line_of_the_done_list_cut_short_is_ignored_and_partial_files_are_remo
     assert not leftover.exists()
     write_pending(resumed, street_probs())
     assert digests(resumed.path) == digests(whole.path)
-    assert done.read_text() == "0\n1\n2\n"
+    assert done.read_text() == whole_list
 
 
 @pytest.mark.parametrize("shard", [1, 2])
@@ -142,12 +144,42 @@ def test_nothing_of_an_unlisted_shard_is_kept(tmp_path: Path, shard: int) -> Non
     whole = open_writer(tmp_path / "whole")
     write_pending(whole, street_probs())
     write_pending(open_writer(tmp_path / "resumed"), street_probs(seed=1))
-    (tmp_path / "resumed" / "done-0.txt").write_text("".join(f"{index}\n" for index in range(3) if index != shard))
+    done = tmp_path / "resumed" / "done-0.txt"
+    done.write_text("".join(line for line in done.read_text().splitlines(keepends=True) if not line.startswith(f"{shard} ")))
     writer = open_writer(tmp_path / "resumed")
     assert write_pending(writer, street_probs()) == [shard]
     own = {name: content for name, content in digests(whole.path).items() if f"/c/{shard}" in name}
     assert own
     assert own.items() <= digests(writer.path).items()
+
+
+@pytest.mark.parametrize("name", ["softmax/c/1/0/0/0", "prediction/c/1/0/0", "confidence_counts/c/1/0/0", "size/c/1/0"])
+def test_a_finished_shard_that_was_damaged_since_is_written_anew(tmp_path: Path, name: str) -> None:
+    whole = open_writer(tmp_path / "whole")
+    write_pending(whole, street_probs())
+    write_pending(open_writer(tmp_path / "resumed"), street_probs(), most=2)
+    file = tmp_path / "resumed/softmax.zarr" / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    resumed = open_writer(tmp_path / "resumed")
+    assert resumed.done == {0}
+    write_pending(resumed, street_probs())
+    assert digests(resumed.path) == digests(whole.path)
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "softmax/zarr.json", "size/zarr.json"])
+@pytest.mark.parametrize("damage", [b"", None, b"{}"])
+def test_a_partial_store_with_damaged_metadata_starts_over(tmp_path: Path, name: str, damage: bytes | None) -> None:
+    whole = open_writer(tmp_path / "whole")
+    write_pending(whole, street_probs())
+    write_pending(open_writer(tmp_path / "resumed"), street_probs(), most=2)
+    file = tmp_path / "resumed/softmax.zarr" / name
+    file.unlink() if damage is None else file.write_bytes(damage)
+    resumed = open_writer(tmp_path / "resumed")
+    assert resumed.done == set()
+    write_pending(resumed, street_probs())
+    assert digests(resumed.path) == digests(whole.path)
 
 
 def test_a_kill_while_the_arrays_are_made_starts_over(tmp_path: Path) -> None:
@@ -163,7 +195,7 @@ def test_every_file_describes_itself_as_zarr_3(tmp_path: Path) -> None:
     writer = open_writer(tmp_path)
     write_pending(writer, street_probs())
     attributes = json.loads((writer.path / "zarr.json").read_text())["attributes"]
-    assert (attributes["format"], attributes["version"]) == ("dars-softmax-store", 3)
+    assert (attributes["format"], attributes["version"]) == ("dars-softmax-store", 4)
     arrays = {path.parent.name: json.loads(path.read_text()) for path in writer.path.glob("*/zarr.json")}
     assert set(arrays) == {"softmax", "ties", "prediction", "confidence", "confidence_counts", "size"}
     assert {name: tree["shape"] for name, tree in arrays.items()} == {

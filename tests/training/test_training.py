@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.curve import CurveRow, write_curve
+from pipeline.curve import CurveRow, begin_curve, read_curve, write_curve
 from pipeline.models.build import build_network
 from pipeline.models.checkpoints import read_model
 from pipeline.models.network import SegmentationNetwork
@@ -97,7 +97,7 @@ def test_the_curve_can_be_read_while_training_runs(tmp_path: Path) -> None:
     for record in training.train_on(batches(2, 0, 9)):
         assert len(live.read_text().splitlines()) == 1 + len(training.rows)
         assert (record.row is not None) == (record.step in {2, 4, 6, 8, 9})
-    write_curve(tmp_path / "whole.tsv", training.rows)
+    begin_curve(tmp_path / "whole.tsv", training.rows)
     assert live.read_text() == (tmp_path / "whole.tsv").read_text()
 
 
@@ -111,7 +111,7 @@ def test_a_resumed_training_takes_back_the_rows_that_it_does_again(tmp_path: Pat
     assert [line.split("\t")[0] for line in live.read_text().splitlines()[1:]] == ["2", "4"]
     finish(training, batches(2, training.first_step, 10))
     _, curve = run(tmp_path / "whole")
-    write_curve(tmp_path / "whole.tsv", curve)
+    begin_curve(tmp_path / "whole.tsv", curve)
     assert live.read_text() == (tmp_path / "whole.tsv").read_text()
 
 
@@ -129,7 +129,7 @@ def test_a_finished_training_writes_its_network_and_its_curve(tmp_path: Path) ->
     checkpoint = read_model(model)
     assert_same(checkpoint.network, trained)
     assert (checkpoint.class_names, checkpoint.colors) == (CATALOG.class_names, CATALOG.colors)
-    assert curve.read_text() == training.live_curve.read_text()
+    assert list(read_curve(curve)) == training.rows
     other = start(trained, tmp_path, steps=1, group=replace(ALONE, rank=1))
     other.write(model=tmp_path / "second", curve=curve, model_params=MODEL, protocol=PROTOCOL, catalog=CATALOG)
     assert not (tmp_path / "second").exists()
@@ -175,7 +175,8 @@ def test_the_curve_has_a_row_for_every_window(tmp_path: Path) -> None:
     write_curve(tmp_path / "curve.tsv", curve)
     lines = (tmp_path / "curve.tsv").read_text().splitlines()
     assert lines[0] == "step\tloss_labeled\tloss_unlabeled\tlearning_rate"
-    assert len(lines) == 6
+    assert len(lines) == 7
+    assert lines[-1].startswith("# sha256 ")
 
 
 def test_without_pseudo_labels_the_second_loss_is_zero(tmp_path: Path) -> None:
@@ -189,13 +190,23 @@ def test_a_diverging_training_stops_with_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_resume_point_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [None, 9, 400, -5])
+def test_a_damaged_resume_point_is_dropped_in_words_and_the_training_ends_the_same(place: int | None, tmp_path: Path) -> None:
     run(tmp_path, stop=4)
     file = tmp_path / "resume.safetensors"
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(ValueError, match="--fresh") as caught:
-        run(tmp_path)
-    assert "\n" not in str(caught.value)
+    content = bytearray(file.read_bytes())
+    if place is None:
+        del content[100:]
+    else:
+        content[place] ^= 1
+    file.write_bytes(content)
+    training = start(network(), tmp_path, steps=10)
+    assert training.first_step == 0
+    assert "resume.safetensors - expected a resume point - found" in training.remarks[-1]
+    assert training.remarks[-1].endswith(" - starting over")
+    assert "\n" not in training.remarks[-1]
+    finish(training, batches(2, 0, 10))
+    assert training.rows == run(tmp_path / "whole")[1]
 
 
 def test_the_losses_of_both_parts_add_up_with_equal_weight(tmp_path: Path) -> None:
