@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,17 @@ def test_tables_of_methods_run_on_any_data_set_and_have_a_control(name: str, on:
     assert {run for run, params in runs.items() if params.method == "none"} == set(CONTROLS) & set(runs)
     longest = max(runs.values(), key=lambda params: len(params.rounds))
     assert max(len(runs[control].rounds) for control in CONTROLS if control in runs) == len(longest.rounds)
+
+
+def test_every_comparison_is_valid_on_every_setting() -> None:
+    current, names = read_yaml(ROOT / "params.yaml"), list_settings(SETTINGS)
+    comparisons = [name for name in names if not read_setting(SETTINGS, name).needs]  # they run on any data set
+    assert comparisons == ["table10", "table4", "table5", "table6", "table9"]
+    for name, on in product(comparisons, names):
+        setting = read_setting(SETTINGS, name, on=None if on == name else on)
+        for changes in setting.runs.values():
+            params = Params.model_validate(apply_changes(current, merge(setting.params, changes)))
+            assert params.calibration in {"none", "histogram_binning"} or params.softmax_store.floor == 0
 
 
 @pytest.fixture(scope="module")

@@ -176,6 +176,7 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
         ({"inference.batch_size": 3}, {"infer", "calibrate", "evaluate", "evaluate_pretrained", "report"}),
         ({"softmax_store.floor": 0.001}, {"infer", "calibrate", "report"}),
         ({"softmax_store.dtype": "float32"}, {"infer", "calibrate", "report"}),
+        ({"softmax_store.average": "logits"}, {"infer", "calibrate", "report"}),
         ({"calibration": "temperature", "calibration_fit.images": "val"}, {"calibrate", "report"}),
         ({"training.focal_gamma": 2.0}, {"pretrain", "train_student", "report"}),
         ({"evaluation.tail_share": 0.05}, {"evaluate", "evaluate_pretrained", "report"}),
