@@ -169,6 +169,7 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
         ({"student.steps": 6}, {"train_student", "report"}),
         ({"augmentation.rotation": 5.0}, {"pretrain", "train_student", "report"}),
         ({"augmentation.crop_width": 24}, {"pretrain", "statistics", "train_student", "report"}),
+        ({"augmentation.scale_max": 2.0}, {"pretrain", "statistics", "train_student", "report"}),
         (
             {"inference.flip": True},
             {"pretrain", "train_student", "infer", "calibrate", "evaluate", "evaluate_pretrained", "report"},
