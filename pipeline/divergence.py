@@ -26,11 +26,19 @@ def divergence(reference: ArrayLike, other: ArrayLike) -> Divergence:
         reference: (C,) non-negative counts or shares; normalized here.
         other: (C,) likewise.
 
+    Raises:
+        ValueError: a value is negative or no finite number.
+
     Reference: He et al., Eq. 3 and Table 5.
     """
     from scipy.special import rel_entr  # trainings import this module and need no scipy
 
     p, q = np.asarray(reference, np.float64), np.asarray(other, np.float64)
+    for values in (p, q):
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise ValueError(
+                f"class distribution - expected counts or shares of 0 or more - found {values.tolist()} - correct it"
+            )
     if not p.sum() or not q.sum():
         return Divergence(value=None, smoothed=None)
     p, q = p / p.sum(), q / q.sum()

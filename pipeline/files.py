@@ -126,14 +126,23 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is what it is; the call
     """Read a JSON file.
 
     Raises:
-        ValueError: the file is missing or is no JSON.
+        ValueError: the file is missing, is no JSON, holds a key twice, or is nested beyond reason.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except OSError as error:
         raise ValueError(f"{path} - expected a JSON file - {error.strerror} - run the stage that writes it") from error
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} - expected JSON - found {error} - delete it and run the stage that writes it") from error
+        raise ValueError(f"{path} - expected JSON - found {error} - correct it, or run the stage that writes it") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a mapping of JSON whose keys differ; json itself would let the last one win."""
+    known = dict(pairs)
+    if len(known) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} twice")
+    return known
 
 
 def digest(path: Path) -> str:

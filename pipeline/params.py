@@ -284,9 +284,16 @@ class InferenceParams(InferenceProtocol):
         return InferenceProtocol(**self.model_dump(include=set(InferenceProtocol.model_fields)))
 
 
+Averaged = Literal["probabilities", "logits"]
+"""What is averaged over the views of an image."""
+
+
 class StoreParams(Section):
     """The Zarr store of softmax maps."""
 
+    average: Averaged
+    """What is averaged over windows, flip and scales, and interpolated to the image's own size: `probabilities`, as every
+    evaluation does, or `logits`, as the release makes pseudo labels. The same for one view of an image at its own size."""
     dtype: Literal["float16", "float32"]
     """Of probabilities and confidences: float32 takes twice the room and tells apart what float16 rounds to 1."""
     floor: Annotated[float, Field(ge=0.0, lt=0.5)]

@@ -2,10 +2,11 @@
 
 import math
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -25,6 +26,7 @@ class Section(BaseModel):
 
 
 AnySection = TypeVar("AnySection", bound=Section)
+AnyShares = TypeVar("AnyShares", bound=Mapping[str, float] | tuple[float, ...])
 
 FloatOrInfinite = Annotated[
     float,
@@ -33,6 +35,19 @@ FloatOrInfinite = Annotated[
     PlainSerializer(lambda value: "inf" if math.isinf(value) else value, return_type=float | str, when_used="json"),
 ]
 """A value of 0 or more, in JSON the text "inf" where it is infinite."""
+
+
+def _check_distribution(shares: AnyShares) -> AnyShares:
+    values = list(shares.values()) if isinstance(shares, Mapping) else list(shares)
+    if abs(math.fsum(values) - 1.0) > 1e-9:
+        raise ValueError(f"expected shares that add up to 1, found {math.fsum(values):g}")
+    return shares
+
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+"""A part of a whole."""
+Distribution = AfterValidator(_check_distribution)
+"""Marks a tuple or mapping of shares that is a distribution: it adds up to 1, but for rounding."""
 
 
 class Artifact(Section):

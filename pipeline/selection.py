@@ -1,14 +1,15 @@
 """The selection of a round: which pixels qualify, how many are drawn, and what comes of it; `selection.json`."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from pipeline.divergence import Divergence
-from pipeline.schema import Artifact
+from pipeline.schema import Artifact, Distribution, Share
 
-Floats = tuple[float, ...]
-Counts = tuple[int, ...]
+Count = Annotated[int, Field(ge=0)]
+Counts = tuple[Count, ...]
+Thresholds = tuple[Annotated[float, Field(ge=0.0)] | None, ...]
 
 
 class Selection(Artifact):
@@ -21,15 +22,15 @@ class Selection(Artifact):
     """Labeling method."""
     class_names: tuple[str, ...]
     """Index = train id."""
-    num_pixels: int
+    num_pixels: Annotated[int, Field(ge=1)]
     """All unlabeled pixels, P."""
-    class_priors: Floats
+    class_priors: Annotated[tuple[Share, ...], Distribution]
     """Class shares that pseudo labels are aligned with (r_j), whatever `data.priors` takes them from; sum to 1."""
-    class_thresholds: tuple[float | None, ...]
+    class_thresholds: Thresholds
     """A pixel predicted as class j qualifies when its stored confidence is at least this; None: no pixel does."""
-    keep_thresholds: tuple[float | None, ...]
+    keep_thresholds: Thresholds
     """At or above, a pixel is kept for certain; None: every qualifying pixel stands in the draw."""
-    sampling_rates: Floats
+    sampling_rates: tuple[Share, ...]
     """Realized over qualifying pixels (s_j of Algorithm 1); 0 where none qualifies."""
     targets: Counts
     """Pixels that the method means to label (n_j)."""
@@ -74,4 +75,13 @@ class Selection(Artifact):
         for name, value in self:
             if isinstance(value, tuple) and len(value) != len(self.class_names):
                 raise ValueError(f"expected {name} for {len(self.class_names)} classes, found {len(value)}")
+        parts = zip(self.draws, self.realized_counts, self.qualifying_counts, self.predicted_counts, strict=True)
+        if any(not drawn <= realized <= qualifying <= predicted for drawn, realized, qualifying, predicted in parts):
+            raise ValueError("expected draws within realized_counts, these within qualifying_counts within predicted_counts")
         return self
+
+    @property
+    def drawable_counts(self) -> Counts:
+        """Pixels of each class that stand in the draw: those that qualify, less those that are kept for certain."""
+        parts = zip(self.qualifying_counts, self.realized_counts, self.draws, strict=True)
+        return tuple(qualifying - (realized - drawn) for qualifying, realized, drawn in parts)

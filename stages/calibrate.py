@@ -42,6 +42,7 @@ def main(
             link_confidences(folder, store)
         CalibratorFile(class_names=store.class_names, calibrator=NoCalibration()).write(calibrator)
         return
+    store.check_params(params.softmax_store)
     # Torch takes seconds to import, and without a calibrator nothing here needs it.
     from pipeline.inference.predictor import Predictor
     from pipeline.inference.quantize import predict_rounded, quantize
@@ -49,7 +50,8 @@ def main(
     from pipeline.runtime import prepare_device
 
     network, device = read_model(teacher).network, prepare_device(params.runtime)
-    predictor = Predictor(network, params.inference, device, compiled=params.runtime.compile)
+    average, compiled = params.softmax_store.average, params.runtime.compile
+    predictor = Predictor(network, params.inference, device, average=average, compiled=compiled)
     predict = partial(predict_rounded, predictor=predictor, floor=params.softmax_store.floor, dtype=store.precision.dtype)
     fit = params.calibration_fit
     samples, classes = (holdout, labeled_catalog) if fit.images == "holdout" else (val, catalog)

@@ -40,7 +40,8 @@ def main(params: Params, teacher: Path, unlabeled: Path, softmax: Path, *, fresh
                 process=work.group.rank,
                 base_url=url,
             )
-        predictor = Predictor(checkpoint.network, params.inference, work.group.device, compiled=params.runtime.compile)
+        average, compiled = params.softmax_store.average, params.runtime.compile
+        predictor = Predictor(checkpoint.network, params.inference, work.group.device, average=average, compiled=compiled)
         done, pending = len(writer.done), writer.pending[work.group.rank :: work.group.size]
         filled = fill_store(writer, predictor, samples, params.softmax_store, shards=pending, workers=params.runtime.workers)
         run_to_end(filled, total=done + len(pending), unit="shard", done=done)

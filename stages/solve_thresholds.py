@@ -6,6 +6,7 @@ import click
 
 from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.refine import solve_round
+from pipeline.labeling.solve import check_labels
 from pipeline.params import Params
 from pipeline.samples.priors import ClassPriors
 from pipeline.softmax_store.reader import ConfidenceStore
@@ -35,6 +36,7 @@ def main(params: Params, round_key: str, confidences: Path, priors: Path, select
         if params.unpredicted_classes == "refuse":
             raise ValueError(f"{confidences} - expected predictions of every class - found that {collapse}")
         echo(f"warning: {collapse}")
+    check_labels(solved)
     solved.write(selection)
 
 

@@ -10,7 +10,7 @@ from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import read_samples
 from pipeline.selection import Selection
 from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
-from pipeline.statistics.classes import appearance, count_label_files
+from pipeline.statistics.classes import appearance, count_label_files, seen_area
 from pipeline.statistics.judge import count_pseudo_labels
 from pipeline.statistics.round_statistics import describe_round
 from stages.command import EXISTING, NEW, progress, stage_command
@@ -34,14 +34,14 @@ def main(
     selection: Path, pseudo_labels: Path, statistics: Path,
 ) -> None:  # fmt: skip
     """Describe one round's pseudo labels."""
-    classes, workers = Catalog.read(catalog), params.runtime.workers
+    classes, workers, crops = Catalog.read(catalog), params.runtime.workers, params.augmentation
     store = ConfidenceStore(confidences)
     samples = read_samples(labeled, labels=True)
     counted = count_label_files(samples, Catalog.read(labeled_catalog), workers=workers)
     frequencies, sizes = appearance(
         progress(counted, total=len(samples), unit="labeled image"),
         classes.num_classes,
-        crop_area=params.augmentation.crop_height * params.augmentation.crop_width,
+        crop_area=seen_area(crop=(crops.crop_height, crops.crop_width), scales=(crops.scale_min, crops.scale_max)),
     )
     known = read_samples(truth, labels=True, may_be_empty=True)
     describe_round(

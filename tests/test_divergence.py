@@ -59,3 +59,10 @@ def test_a_divergence_reads_back_from_json_and_infinity_is_a_text(counts: list[i
 def test_what_is_no_divergence_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="value"):
         Divergence.model_validate_json(f'{{"value": {value}, "smoothed": 0.5}}')
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -0.1])
+def test_what_is_no_distribution_has_no_divergence(wrong: float) -> None:
+    for pair in (([wrong, 0.5], [0.5, 0.5]), ([0.5, 0.5], [wrong, 0.5])):
+        with pytest.raises(ValueError, match="class distribution - expected counts or shares"):
+            divergence(*pair)

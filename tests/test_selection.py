@@ -68,6 +68,12 @@ def put(name: str, value: object) -> Callable[[dict[str, Any]], object]:
         put("draws", {"road": 3}),
         put("draws", [1, 2]),
         put("realized_counts", None),
+        put("draws", [-1, 0, 0]),
+        put("realized_counts", [10**9, 0, 0]),
+        put("class_priors", [0.5, 0.3, 0.1]),
+        put("class_priors", [1.5, -0.3, -0.2]),
+        put("class_thresholds", [-0.5, 0.5, None]),
+        put("num_pixels", 0),
     ],
     ids=[
         *(f"without {name}" for name in Selection.model_fields),
@@ -77,6 +83,12 @@ def put(name: str, value: object) -> Callable[[dict[str, Any]], object]:
         "draws by name",
         "too few draws",
         "null for counts",
+        "a negative draw",
+        "more labels than pixels",
+        "priors that add up to less than 1",
+        "priors below 0",
+        "a threshold below 0",
+        "no pixel",
     ],
 )
 def test_what_is_no_selection_is_one_line_of_advice(path: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -42,8 +42,9 @@ def bin_of(values: NDArray[np.floating], bins: int) -> NDArray[np.int64]:
 def log_probs(probs: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return natural logarithms in float64, those of values below `PROBABILITY_FLOOR` as if they were it.
 
-    They differ from logits by a constant of each pixel. Temperature scaling does not see it; vector and matrix scaling do, so
-    fitted on these they are not what they are on logits (Guo et al. 2017, section 4.2).
+    Where a store holds one view of each image, or averaged logits (`softmax_store.average`), they differ from logits by a
+    constant of each pixel. Temperature scaling does not see it; vector and matrix scaling do, so fitted on these they are not
+    what they are on logits (Guo et al. 2017, section 4.2). Logarithms of averaged probabilities are logits of no network.
     """
     clipped = np.maximum(probs, PROBABILITY_FLOOR).astype(np.float64)
     logarithms: NDArray[np.float64] = np.log(clipped)

@@ -11,8 +11,9 @@ from pipeline.comparison.significance import Difference
 def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Spell a table for people: percent with deviations over seeds, differences of mIoU with their intervals, KL in nats.
 
-    Differences whose interval leaves out 0 end with a star. Rows that differ in nothing but the run are one: the first teacher of
-    all runs, and the first round of an iterated run.
+    Differences whose interval leaves out 0 end with a star. KL is that to the class priors and, where true labels are known, that
+    to them: in domain adaptation another (Table 15 of the paper). Rows that differ in nothing but the run are one: the first
+    teacher of all runs, and the first round of an iterated run.
 
     Returns:
         The head and the rows, all of the same length.
@@ -21,6 +22,8 @@ def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     bases = (*(f"`{control}`" for control in controls), "round 0")
     differences = [f"over {base}, {comparison.level:.0%} interval" for base in bases]
     head = ["run", "round", "seeds", "mIoU", *differences, "tail mIoU", "labeled pixels", "of them right", "KL (smoothed)"]
+    knows_truth = any(row.spreads["kl_true"] for row in comparison.rows)
+    head += ["KL to the true labels (smoothed)"] if knows_truth else []
     runs = {row.run for row in comparison.rows}
     same: dict[str, list[Row]] = {}
     for row in comparison.rows:
@@ -35,6 +38,7 @@ def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         cells += [_difference(row.gains["mean_iou"])]
         cells += [_percent(row.spreads[name]) for name in ("tail_mean_iou", "coverage", "pseudo_label_accuracy")]
         cells += [_nats(row.spreads["kl"], row.spreads["smoothed_kl"])]
+        cells += [_nats(row.spreads["kl_true"], row.spreads["smoothed_kl_true"])] if knows_truth else []
         lines.append(cells)
     return head, lines
 

@@ -11,7 +11,9 @@ from pipeline.comparison.significance import LEVEL, Difference, paired_differenc
 from pipeline.results.summary import Summary
 from pipeline.schema import Artifact, FloatOrInfinite, Section
 
-MEASURES = ("mean_iou", "tail_mean_iou", "coverage", "kl", "smoothed_kl", "pseudo_label_accuracy")
+MEASURES = (
+    "mean_iou", "tail_mean_iou", "coverage", "kl", "smoothed_kl", "kl_true", "smoothed_kl_true", "pseudo_label_accuracy",
+)  # fmt: skip
 """What a table shows of a round, as the summary of an experiment names it."""
 COMPARED = ("mean_iou", "tail_mean_iou")
 """Measures whose differences are tested."""

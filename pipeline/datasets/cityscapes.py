@@ -67,11 +67,13 @@ def find_cityscapes(root: Path, params: CityscapesParams) -> DataSet:
     """
     train, val = (_find_part(root, part, params) for part in ("train", "val"))
     extra: dict[str, Pair] = {}
+    remarks: tuple[str, ...] = ()
     if params.train_extra:
         folder = expect_folder(root / "leftImg8bit/train_extra", "Cityscapes", "unpack leftImg8bit_trainextra there")
-        images = sorted(image for image in folder.glob(f"*/*{_SUFFIX}") if _image_id(image) not in UNUSABLE)
-        extra = collect(((_image_id(image), image, None) for image in images), where=folder, data_set="Cityscapes")
-    return DataSet(cityscapes_catalog("cityscapes", params.labels), train, val, extra)
+        found = [(_image_id(image), image, None) for image in sorted(folder.glob(f"*/*{_SUFFIX}"))]
+        remarks = tuple(f"{folder}: {name} left out, a black image" for name, *_ in found if name in UNUSABLE)
+        extra = collect((files for files in found if files[0] not in UNUSABLE), where=folder, data_set="Cityscapes")
+    return DataSet(cityscapes_catalog("cityscapes", params.labels), train, val, extra, remarks=remarks)
 
 
 def _find_part(root: Path, part: str, params: CityscapesParams) -> dict[str, Pair]:

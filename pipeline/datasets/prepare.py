@@ -77,7 +77,8 @@ def prepare_data_set(
     shown = [source.pairs[image_id] for image_id in (*split.labeled, *split.holdout)]
     turned = sum(is_turned(pair.image) for pair in (*shown, *(data_set.pairs[image_id] for image_id in split.val)))
     remarks = [*data_set.remarks, *(source.remarks if source is not data_set else ())]
-    return [*remarks, *_describe(split, absent_classes(names, labeled), turned=turned)]
+    twice = sorted(set(split.val) & data_set.val.keys() & {*data_set.train, *data_set.extra})
+    return [*remarks, *_describe(split, absent_classes(names, labeled), turned=turned, twice=twice)]
 
 
 def absent_classes(class_names: Sequence[str], pixels: NDArray[np.int64]) -> list[str]:
@@ -103,8 +104,10 @@ def _check_void(data_set: DataSet, labeled: NDArray[np.int64], *, pixels: int) -
         )
 
 
-def _describe(split: Split, absent: Sequence[str], *, turned: int) -> list[str]:
+def _describe(split: Split, absent: Sequence[str], *, turned: int, twice: Sequence[str]) -> list[str]:
     lines = [f"{len(split.labeled)} labeled, {len(split.unlabeled)} unlabeled, {len(split.val)} validation images"]
+    if twice:
+        lines.append(f"{len(twice)} train images left out, whose ids validation images have too: {', '.join(twice)[:200]}")
     if turned:
         lines.append(f"{turned} images with label files are turned by their EXIF orientation: the labels must show them upright")
     if len(split.val) < FEW_IMAGES:

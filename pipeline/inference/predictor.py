@@ -1,4 +1,4 @@
-"""The test protocol: scales, flips and windows, averaged as probabilities."""
+"""The test protocol: scales, flips and windows, averaged as probabilities or as logits."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,21 +12,31 @@ from pipeline.inference.sliding_window import predict_windows
 from pipeline.machine.parallel import map_ordered
 from pipeline.models.network import SegmentationNetwork
 from pipeline.models.normalization import normalize
-from pipeline.params import InferenceParams
+from pipeline.params import Averaged, InferenceParams
 from pipeline.runtime import autocast
 
 
 class Predictor:
-    """A network in eval mode on its `device`, and the protocol by which it predicts."""
+    """A network in eval mode on its `device`, and the protocol by which it predicts.
+
+    Networks are tested by averaged probabilities, as in the release; pseudo labels may come from averaged logits, as there.
+    """
 
     def __init__(
-        self, network: SegmentationNetwork, params: InferenceParams, device: torch.device, *, compiled: bool = False
+        self,
+        network: SegmentationNetwork,
+        params: InferenceParams,
+        device: torch.device,
+        *,
+        average: Averaged = "probabilities",
+        compiled: bool = False,
     ) -> None:
         """Move the network to the device; channels-last is the faster memory format for its convolutions."""
         self._network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         if compiled:
             self._network.compile()
         self._params = params
+        self._average = average
         self.device = device
 
     def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -43,8 +53,8 @@ class Predictor:
     def predict(self, normalized: Tensor) -> Tensor:
         """Predict one image and leave the result on the device; on a GPU, this returns before it is there.
 
-        The image is scaled, predicted whole or in windows, with its mirror image if the protocol says so; the
-        probabilities are averaged and brought back to the image's own size.
+        The image is scaled, predicted whole or in windows, with its mirror image if the protocol says so; probabilities or
+        logits are averaged and brought back to the image's own size.
 
         Args:
             normalized: (3, H, W), of `prepare`.
@@ -58,11 +68,12 @@ class Predictor:
         total: Tensor | None = None
         for scale in self._params.scales:
             size = (max(round(height * base * scale), 1), max(round(width * base * scale), 1))
-            probs = self._at_scale(_resize(normalized, size))
-            probs = _resize(probs, (height, width))
-            total = probs if total is None else total + probs
+            maps = self._at_scale(_resize(normalized, size))
+            maps = _resize(maps, (height, width))
+            total = maps if total is None else total + maps
         assert total is not None
-        return total / total.sum(dim=0, keepdim=True)
+        probs = total if self._average == "probabilities" else functional.softmax(total / len(self._params.scales), dim=0)
+        return probs / probs.sum(dim=0, keepdim=True)
 
     def prediction(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return (H, W) uint8: the arg max of `probabilities`; the lowest class among ties."""
@@ -93,15 +104,15 @@ class Predictor:
         )
 
     def _windows(self, windows: Tensor) -> Tensor:
-        probs = self._forward(windows)
+        maps = self._forward(windows)
         if self._params.flip:
-            probs = (probs + self._forward(windows.flip(3)).flip(3)) / 2
-        return probs
+            maps = (maps + self._forward(windows.flip(3)).flip(3)) / 2
+        return maps
 
     def _forward(self, windows: Tensor) -> Tensor:
         with autocast(self.device, self._params.precision):
-            logits = self._network(windows.contiguous(memory_format=torch.channels_last)).logits
-        return functional.softmax(logits.float(), dim=1)
+            logits: Tensor = self._network(windows.contiguous(memory_format=torch.channels_last)).logits.float()
+        return functional.softmax(logits, dim=1) if self._average == "probabilities" else logits
 
 
 def arg_max(maps: Tensor) -> Tensor:

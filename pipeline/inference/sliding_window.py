@@ -1,5 +1,6 @@
 """Predict a large image in overlapping windows and average where they overlap."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -8,7 +9,7 @@ from torch.nn import functional
 
 
 def window_starts(length: int, window: int, stride_ratio: float) -> list[int]:
-    """Return where windows begin along one side, so that every pixel is covered and none begins past the end.
+    """Return where windows begin along one side, so that every pixel is covered and none begins past the end, as in the release.
 
     Args:
         length: side of the image, in pixels.
@@ -20,7 +21,7 @@ def window_starts(length: int, window: int, stride_ratio: float) -> list[int]:
     """
     if length <= window:
         return [0]
-    stride = max(int(window * stride_ratio), 1)
+    stride = math.ceil(window * stride_ratio)
     starts = list(range(0, length - window, stride))
     return [*starts, length - window]
 
@@ -28,11 +29,12 @@ def window_starts(length: int, window: int, stride_ratio: float) -> list[int]:
 def predict_windows(
     predict: Callable[[Tensor], Tensor], image: Tensor, *, window: tuple[int, int], stride_ratio: float, batch_size: int
 ) -> Tensor:
-    """Average the probabilities of all windows over each pixel.
+    """Average the maps of all windows over each pixel.
 
     Args:
-        predict: (B, 3, h, w) normalized windows to (B, C, h, w) probabilities.
-        image: (3, H, W) float32, normalized; where it is smaller than a window it is padded with 0, the mean color.
+        predict: (B, 3, h, w) normalized windows to (B, C, h, w) probabilities or logits.
+        image: (3, H, W) float32, normalized; where it is smaller than a window it is padded with 0, the mean color, on both
+            sides alike, as training crops are.
         window: (h, w) of a window.
         stride_ratio: see `window_starts`.
         batch_size: windows per forward pass.
@@ -41,7 +43,10 @@ def predict_windows(
         (C, H, W) float32.
     """
     height, width = image.shape[1:]
-    padded = functional.pad(image, (0, max(window[1] - width, 0), 0, max(window[0] - height, 0)))
+    missing_rows, missing_columns = max(window[0] - height, 0), max(window[1] - width, 0)
+    top_rows, left_columns = missing_rows // 2, missing_columns // 2
+    borders = (left_columns, missing_columns - left_columns, top_rows, missing_rows - top_rows)
+    padded = functional.pad(image, borders)
     corners = [
         (top, left)
         for top in window_starts(padded.shape[1], window[0], stride_ratio)
@@ -51,11 +56,11 @@ def predict_windows(
     visits = torch.zeros(padded.shape[1:], device=image.device)
     for begin in range(0, len(corners), batch_size):
         part = corners[begin : begin + batch_size]
-        probs = predict(torch.stack([padded[:, top : top + window[0], left : left + window[1]] for top, left in part]))
+        maps = predict(torch.stack([padded[:, top : top + window[0], left : left + window[1]] for top, left in part]))
         if total is None:
-            total = probs.new_zeros((probs.shape[1], *padded.shape[1:]))
-        for (top, left), inside in zip(part, probs, strict=True):
+            total = maps.new_zeros((maps.shape[1], *padded.shape[1:]))
+        for (top, left), inside in zip(part, maps, strict=True):
             total[:, top : top + window[0], left : left + window[1]] += inside
             visits[top : top + window[0], left : left + window[1]] += 1
     assert total is not None
-    return (total / visits)[:, :height, :width]
+    return (total / visits)[:, top_rows : top_rows + height, left_columns : left_columns + width]

@@ -93,9 +93,9 @@ def check_drawable(selection: Selection, drawable: NDArray[np.int64], *, where: 
     Raises:
         ValueError: the selection is that of another store than `where`.
     """
-    if len(drawable) != len(selection.draws) or (drawable < selection.draws).any():
+    if tuple(drawable.tolist()) != selection.drawable_counts:
         raise ValueError(
-            f"{where} - expected {selection.draws} pixels by class to draw - found {drawable.tolist()}"
+            f"{where} - expected {selection.drawable_counts} pixels by class to draw among - found {drawable.tolist()}"
             " - run the stage `solve_thresholds` again"
         )
 

@@ -65,6 +65,19 @@ def solve_class_thresholds(method: str, problem: Problem, *, class_names: Sequen
     )
 
 
+def check_labels(selection: Selection) -> None:
+    """Refuse a method that labels no pixel: its student would silently be the control `none`.
+
+    Raises:
+        ValueError: says what to change.
+    """
+    if selection.method != "none" and not any(selection.realized_counts):
+        raise ValueError(
+            f"params.yaml - alpha, st_confidence - expected pixels for the method {selection.method} to label - found none of"
+            f" {selection.num_pixels:,} at alpha {selection.labeling_ratio:g} - change it, or set method=none to train on without"
+        )
+
+
 def _values(problem: Problem, bins: np.ndarray) -> tuple[float | None, ...]:
     return tuple(
         None if start == problem.num_bins else float(problem.values_of(label)[start]) for label, start in enumerate(bins.tolist())

@@ -12,7 +12,8 @@ class DeepLabV2(SegmentationNetwork):
     """A backbone and atrous spatial pyramid pooling: the sum of four 3x3 classifiers that look 6 to 24 features apart.
 
     All four branches are built; the paper's release returns inside its loop and so uses two. Not part of it: the fusion of
-    image scales and the dense CRF of Chen et al.
+    image scales and the dense CRF of Chen et al. As in the release, weights and biases of the backbone's batch normalization stay
+    as they start, while its statistics move.
 
     Reference:
         Table 2; the classifiers are those of Chen et al., Sec. 3.2, at the dilations of their "ASPP-L".
@@ -21,6 +22,9 @@ class DeepLabV2(SegmentationNetwork):
     def __init__(self, backbone: Backbone, params: ModelParams, num_classes: int) -> None:
         """Put the classifiers on a backbone; their weights are drawn from torch's global generator."""
         super().__init__(backbone, num_classes)
+        for module in backbone.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.requires_grad_(requires_grad=False)
         layer3, layer4 = backbone.channels
         self.aspp = nn.ModuleList(
             nn.Conv2d(layer4, num_classes, kernel_size=3, padding=dilation, dilation=dilation) for dilation in _DILATIONS

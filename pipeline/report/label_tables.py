@@ -60,7 +60,7 @@ def group_table(experiment: Experiment) -> Table | None:
         rows.append(Row((*cells, gain_cell(means[-1], means[0])), title=", ".join(members) or NONE))
     caption = (
         "Mean IoU in percent. Frequent: in more than half of the labeled images; large: where it appears, on average more than a"
-        " tenth of a crop's area."
+        " tenth of a crop's area, at the scales of training."
     )
     return Table(caption, ("Group", "Classes", *(round_.label for round_ in experiment.rounds), "Gain"), tuple(rows))
 

@@ -87,10 +87,15 @@ def rounds_table(experiment: Experiment) -> Table:
             selected("shortfall, pixels", "targets that too few predicted pixels can meet", _shortfall),
             measured("KL of the predictions, nats", "from the class priors to them", lambda found: nats(found.kl.predicted)),
             measured("KL of the pseudo labels, nats", "likewise", lambda found: nats(found.kl.pseudo_labeled)),
+            measured("KL to the true labels, nats", "from them to the pseudo labels, where they exist", _kl_true),
             measured("pseudo-label accuracy", "where true labels exist", lambda found: percent(found.accuracy)),
         ]
     caption = "Percent, unless a row says otherwise; gain in percentage points from the first round to the last."
     return Table(caption, ("", *(round_.label for round_ in experiment.rounds), "Gain"), tuple(rows))
+
+
+def _kl_true(found: RoundStatistics) -> str:
+    return nats(found.kl_true)
 
 
 def iou_table(experiment: Experiment) -> Table:

@@ -33,6 +33,10 @@ class RoundSummary(Section):
     """D_KL(class priors || pseudo labels) in nats."""
     smoothed_kl: float | None = None
     """The same with a tiny share for classes without a pseudo label."""
+    kl_true: FloatOrInfinite | None = None
+    """D_KL(true labels || pseudo labels) in nats, over the pixels whose true class is known: the paper's Table 15."""
+    smoothed_kl_true: float | None = None
+    """The same with a tiny share for classes without a pseudo label."""
     pseudo_label_accuracy: float | None = None
     """Right among the pseudo labels whose true class is known."""
 
@@ -69,6 +73,8 @@ def _summarize_round(results: RoundResults, first: RoundResults) -> RoundSummary
         coverage=statistics.coverage,
         kl=statistics.kl.pseudo_labeled.value,
         smoothed_kl=statistics.kl.pseudo_labeled.smoothed,
+        kl_true=statistics.kl_true.value,
+        smoothed_kl_true=statistics.kl_true.smoothed,
         pseudo_label_accuracy=statistics.accuracy,
     )
 

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from pipeline.files import read_json
 from pipeline.samples.class_frequencies import Shares, shares_of
-from pipeline.schema import Artifact
+from pipeline.schema import Artifact, Distribution, Share
 
 
 class ClassPriors(Artifact):
@@ -21,12 +23,18 @@ class ClassPriors(Artifact):
 
     origin: str
     """Where the class priors come from: `data.priors`."""
-    class_priors: Mapping[str, float]
+    class_priors: Annotated[Mapping[str, Share], Distribution]
     """What pseudo labels are aligned with; sum to 1."""
-    labeled_shares: Mapping[str, float]
+    labeled_shares: Annotated[Mapping[str, Share], Distribution]
     """Shares of the labeled pixels, which say what class is rare; the same unless the user wants other priors."""
-    labeled_pixels: Mapping[str, int]
+    labeled_pixels: Mapping[str, Annotated[int, Field(ge=0)]]
     """Pixels of the labeled set, held-out images included."""
+
+    @model_validator(mode="after")
+    def _of_the_same_classes(self) -> Self:
+        if not list(self.class_priors) == list(self.labeled_shares) == list(self.labeled_pixels):
+            raise ValueError("expected class_priors, labeled_shares and labeled_pixels of the same classes")
+        return self
 
     @classmethod
     def build(cls, class_names: Sequence[str], *, target: Shares, labeled: NDArray[np.int64], origin: str) -> Self:
@@ -64,7 +72,7 @@ def read_known_priors(path: Path, class_names: Sequence[str]) -> Shares:
         (C,) float64 in the order of `class_names`, sums to 1.
 
     Raises:
-        ValueError: missing, a class is missing or unknown, or a value is negative, no number, or all are 0.
+        ValueError: missing, a class is missing, unknown or there twice, or a value is negative, no number, or all are 0.
     """
     tree = read_json(path)
     values = tree.get("class_priors", tree) if isinstance(tree, dict) else None
@@ -76,13 +84,15 @@ def read_known_priors(path: Path, class_names: Sequence[str]) -> Shares:
     wrong = [name for name, value in values.items() if isinstance(value, bool) or not isinstance(value, int | float)]
     wrong = wrong or [name for name, value in values.items() if not 0 <= value < math.inf]
     if wrong:
-        raise ValueError(f"{path} - {wrong[0]} - expected a share or a pixel count - found {values[wrong[0]]!r} - correct it")
-    shares: Shares = np.array([values[name] for name in class_names], np.float64)
-    total = float(shares.sum())
-    if not total > 0:
+        found = repr(values[wrong[0]])[:80]
+        raise ValueError(f"{path} - {wrong[0]} - expected a share or a pixel count - found {found} - correct it")
+    # Fractions, because neither 1e308 twice nor a number of 400 digits adds up in floating point.
+    exact = [Fraction(values[name]) for name in class_names]
+    total = sum(exact)
+    if total == 0:
         raise ValueError(f"{path} - expected shares above 0 - found only zeros - correct them")
-    normalized: Shares = shares / total
-    return normalized
+    shares: Shares = np.array([float(value / total) for value in exact], np.float64)
+    return shares
 
 
 def _in_order(shares: Mapping[str, float], class_names: Sequence[str]) -> Shares:

@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from pipeline.params import StoreParams
 from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, SOFTMAX_ARRAYS, get_array
 from pipeline.softmax_store.location import is_sealed, open_group, read_location
 from pipeline.softmax_store.quantized_map import Precision, precision_of
@@ -195,6 +196,18 @@ class SoftmaxStore(ConfidenceStore):
     stage: ClassVar[str] = "infer"
     per_class: ClassVar[str] = "softmax"
     arrays: ClassVar[tuple[str, ...]] = SOFTMAX_ARRAYS
+
+    def check_params(self, params: StoreParams) -> None:
+        """Refuse a store that was made by another section `softmax_store`: calibrators are fitted as that of today says.
+
+        Raises:
+            ValueError: floor or average are others.
+        """
+        for name, wanted in params.model_dump(include={"average", "floor"}).items():
+            if (found := self._group.attrs.get(name)) != wanted:
+                raise ValueError(
+                    f"{self.path} - {name} - expected {wanted}, as params.yaml has it - found {found} - run the stage `infer`"
+                )
 
     def total_ties(self) -> NDArray[np.int64]:
         """Return (C, 3) int64: pixels of all images at the largest confidence, on each scale of `TIES`."""

@@ -144,7 +144,7 @@ class SoftmaxStoreWriter:
         create_array(group, "ties", (count, classes, len(TIES)), "int32", -1, per_shard)
         create_confidence_arrays(group, (count, classes, height, width), dtype, per_shard)
         known: dict[str, Any] = {"format": FORMAT_NAME, "version": FORMAT_VERSION, "image_ids": list(image_ids), "dtype": dtype}
-        group.attrs.update({**known, "floor": self._params.floor, **attributes})
+        group.attrs.update({**known, "average": self._params.average, "floor": self._params.floor, **attributes})
         seal_group(group, self.path, self._url, SOFTMAX_ARRAYS)
         return group
 

@@ -23,13 +23,23 @@ def count_label_files(samples: Sequence[Sample], catalog: Catalog, *, workers: i
     yield from map_ordered(lambda sample: count_classes(labels_of(sample, catalog), num_classes), samples, workers=workers)
 
 
-def appearance(counts: Iterable[NDArray[np.int64]], num_classes: int, *, crop_area: int) -> tuple[list[float], list[float]]:
+def seen_area(*, crop: tuple[int, int], scales: tuple[float, float]) -> float:
+    """Return the pixels of an unscaled image that a training crop, of height and width in pixels, holds on average over scales.
+
+    Crops are cut out of scaled images: an object covers s^2 times its own pixels, on average (a^2 + ab + b^2) / 3 times for
+    scales s that are uniform in [a, b]. So a class is as large as the network sees it, at whatever resolution it is trained.
+    """
+    low, high = scales
+    return 3 * crop[0] * crop[1] / (low * low + low * high + high * high)
+
+
+def appearance(counts: Iterable[NDArray[np.int64]], num_classes: int, *, crop_area: float) -> tuple[list[float], list[float]]:
     """Measure how often and how large each class appears.
 
     Args:
         counts: per labeled image, (C,) pixels of each class.
         num_classes: C.
-        crop_area: pixels of a training crop, the paper's measure of size.
+        crop_area: pixels of an unscaled image that a training crop holds; the crop is the paper's measure of size.
 
     Returns:
         (C,) shares of the images in which a class appears, in [0, 1], and (C,) its mean pixels there over the area of a crop; 0

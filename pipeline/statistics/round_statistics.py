@@ -25,7 +25,7 @@ class ClassStatistics(Section):
     frequency: float
     """Share of the labeled images in which it appears."""
     size: float
-    """Mean pixels where it appears, over the area of a crop."""
+    """Mean pixels where it appears, over the area of a crop, at the scales of training."""
     group: str
     """By frequency and size."""
     predicted: int

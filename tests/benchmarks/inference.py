@@ -130,6 +130,6 @@ def new_writer(folder: Path, count: int, height: int, width: int, *, floor: floa
         image_ids=[f"image_{index}" for index in range(count)],
         sizes=[(height, width)] * count,
         class_names=NAMES,
-        params=StoreParams(dtype="float16", floor=floor, shard_mib=64.0),
+        params=StoreParams(average="probabilities", dtype="float16", floor=floor, shard_mib=64.0),
         attributes={},
     )

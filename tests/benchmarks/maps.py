@@ -70,7 +70,7 @@ def write_store(folder: Path, count: int, height: int, width: int, *, different:
         image_ids=[f"image_{index:05}" for index in range(count)],
         sizes=[(height, width)] * count,
         class_names=NAMES,
-        params=StoreParams(dtype="float16", floor=floor, shard_mib=64.0),
+        params=StoreParams(average="probabilities", dtype="float16", floor=floor, shard_mib=64.0),
         attributes={},
     )
 

@@ -26,7 +26,7 @@ def sizes(folder: Path) -> Iterator[str]:
             image_ids=store.image_ids,
             sizes=[store.size(index) for index in range(len(store.image_ids))],
             class_names=store.class_names,
-            params=StoreParams(dtype="float16", floor=floor, shard_mib=64.0),
+            params=StoreParams(average="probabilities", dtype="float16", floor=floor, shard_mib=64.0),
             attributes={},
         )
         for shard, rows in enumerate(writer.shards):

@@ -34,7 +34,14 @@ RESULTS = [
 
 def test_the_measures_of_a_table_are_those_of_the_summary() -> None:
     first = RoundSummary(mean_iou=0.4, tail_mean_iou=None)
-    labels = {"coverage": 0.2, "kl": math.inf, "smoothed_kl": 2.5, "pseudo_label_accuracy": None}
+    labels = {
+        "coverage": 0.2,
+        "kl": math.inf,
+        "smoothed_kl": 2.5,
+        "kl_true": 0.3,
+        "smoothed_kl_true": 0.2,
+        "pseudo_label_accuracy": None,
+    }
     second = RoundSummary(mean_iou=0.5, tail_mean_iou=0.1, gain=0.1, tail_gain=None, **labels)
     final = FinalSummary(round=1, mean_iou=0.5, tail_mean_iou=0.1, gain=0.1, tail_gain=None)
     found = measures_by_round(Summary(final=final, rounds={"0": first, "1": second}))
@@ -76,6 +83,18 @@ def test_gains_are_over_round_zero_and_margins_over_the_control_of_the_same_roun
     assert rows["none", "1"].margins["mean_iou"] is None
     assert rows["dars", "0"].gains["mean_iou"] is None
     assert rows["dars", "0"].margins["mean_iou"] is None
+
+
+def test_the_divergence_from_the_true_labels_has_a_column_where_it_is_known() -> None:
+    def table(kl_true: float | None) -> str:
+        known = [Result(one.run, one.round_key, one.seed, {**one.values, "kl_true": kl_true}) for one in RESULTS]
+        rows = tuple(build_rows(known, controls=["none"]))
+        return to_markdown(Comparison(name="t", title="t", data_set="cityscapes", controls=("none",), rows=rows))
+
+    head, _, *lines = table(0.1558).splitlines()
+    assert head.endswith("| KL (smoothed) | KL to the true labels (smoothed) |")
+    assert all(line.endswith("| 0.16 ± 0 |") for line in lines)
+    assert "true labels" not in table(None)
 
 
 def test_only_seeds_that_both_have_are_paired() -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from pipeline.datasets.check import check_samples
 from pipeline.datasets.data_set import DataSet
 from pipeline.datasets.find import find_data_set
+from pipeline.datasets.prepare import prepare_data_set
 from pipeline.params import DataParams, read_params
 from pipeline.samples.images import read_image, read_labels
 from tests.datasets.layouts import (
@@ -128,9 +129,27 @@ def test_the_black_frame_of_train_extra_is_left_out(tmp_path: Path) -> None:
     folder = tmp_path / "leftImg8bit/train_extra/troisdorf"
     for number in (72, 73):
         save(folder / f"troisdorf_000000_{number:06d}_leftImg8bit.png", np.zeros((4, 8, 3), np.uint8))
-    extra = find(tmp_path, "cityscapes", train_extra=True).extra
-    assert "troisdorf_000000_000072" in extra
-    assert "troisdorf_000000_000073" not in extra
+    found = find(tmp_path, "cityscapes", train_extra=True)
+    assert "troisdorf_000000_000072" in found.extra
+    assert "troisdorf_000000_000073" not in found.extra
+    assert found.remarks == (f"{folder.parent}: troisdorf_000000_000073 left out, a black image",)
+
+
+def test_train_images_with_the_id_of_a_validation_image_are_left_out_and_counted(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path)
+
+    def prepared() -> list[str]:
+        params = data(tmp_path, "cityscapes").model_copy(update={"labeled_fraction": 0.5})
+        out = tmp_path / "prepared"
+        out.mkdir(exist_ok=True)
+        return prepare_data_set(params, out, out=out, lists=tmp_path, seed=0, workers=1, progress=lambda items, **_: items)
+
+    assert not any("left out" in line for line in prepared())
+    name = sorted(find(tmp_path, "cityscapes").val)[0]
+    for kind in ("leftImg8bit", "gtFine"):
+        for file in (tmp_path / kind / "val").glob(f"*/{name}*.png"):
+            shutil.copy(file, next((tmp_path / kind / "train").iterdir()) / file.name)
+    assert f"1 train images left out, whose ids validation images have too: {name}" in prepared()
 
 
 MISSING = [

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,14 +11,15 @@ from torch import Tensor
 from pipeline.inference.predictor import Predictor, arg_max
 from pipeline.inference.sliding_window import predict_windows, window_starts
 from pipeline.models.build import build_network
-from pipeline.params import InferenceParams, read_params
+from pipeline.params import Averaged, InferenceParams, read_params
 from tests.workspace import ROOT
 
 BASE = read_params(ROOT / "params.yaml").inference
 CPU = torch.device("cpu")
+AVERAGES: tuple[Averaged, ...] = ("probabilities", "logits")
 
 
-def predictor(**changes: object) -> Predictor:
+def predictor(*, average: Averaged = "probabilities", **changes: object) -> Predictor:
     params: InferenceParams = BASE.model_copy(update=changes)
     torch.manual_seed(0)
     model = read_params(ROOT / "params.yaml").model.model_copy(update={"head_width": 8})
@@ -23,7 +27,7 @@ def predictor(**changes: object) -> Predictor:
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_()  # type: ignore[union-attr]
-    return Predictor(network, params, CPU)
+    return Predictor(network, params, CPU, average=average)
 
 
 def image(height: int, width: int) -> np.ndarray:
@@ -51,7 +55,7 @@ def test_windows_cover_every_pixel_and_stay_inside(length: int, window: int, rat
     ],
 )
 @pytest.mark.parametrize("size", [(30, 50), (1, 1), (33, 17)])
-def test_every_protocol_gives_probabilities_at_the_images_own_size(changes: dict[str, object], size: tuple[int, int]) -> None:
+def test_every_protocol_gives_probabilities_at_the_images_own_size(changes: dict[str, Any], size: tuple[int, int]) -> None:
     probs = predictor(**changes).probabilities(image(*size))
     assert probs.shape == (4, *size)
     assert probs.dtype == np.float32
@@ -73,7 +77,7 @@ def test_the_flip_protocol_is_symmetric() -> None:
 
 
 def test_the_batch_size_changes_nothing_but_rounding() -> None:
-    windows = {"sliding_window": True, "window_height": 16, "window_width": 16}
+    windows: dict[str, Any] = {"sliding_window": True, "window_height": 16, "window_width": 16}
     one = predictor(**windows, batch_size=1).probabilities(image(40, 40))
     many = predictor(**windows, batch_size=7).probabilities(image(40, 40))
     np.testing.assert_allclose(one, many, atol=1e-5)
@@ -134,3 +138,75 @@ def test_a_network_that_computes_nan_is_refused() -> None:
         next(iter(broken._network.head_parameters())).fill_(torch.nan)
     with pytest.raises(ValueError, match="found NaN - check its weights"):
         broken.prediction(image(20, 30))
+
+
+def release_maps(
+    network: Callable[[Tensor], Tensor], normalized: Tensor, *, crop: tuple[int, int], ratio: float, softmax: bool
+) -> Tensor:
+    """Return (C, H, W): what the release's `scale_process` averages of one image, in its order of operations.
+
+    `softmax` is what validate_full_size.py does and gen_pseudo_label_utils.py does not. Its border is the mean color, which is 0
+    after the normalization.
+    """
+    _, own_height, own_width = normalized.shape
+    pads = [max(crop[0] - own_height, 0), max(crop[1] - own_width, 0)]
+    halves = [int(pad / 2) for pad in pads]
+    padded = torch.zeros(3, own_height + pads[0], own_width + pads[1])
+    padded[:, halves[0] : halves[0] + own_height, halves[1] : halves[1] + own_width] = normalized
+    new_height, new_width = padded.shape[1:]
+    strides = [int(np.ceil(side * ratio)) for side in crop]
+    grid = [
+        int(np.ceil(float(new - side) / stride) + 1) for new, side, stride in zip(padded.shape[1:], crop, strides, strict=True)
+    ]
+    total: Tensor | float = 0.0
+    count = torch.zeros(new_height, new_width)
+    for row in range(grid[0]):
+        for column in range(grid[1]):
+            bottom, right = min(row * strides[0] + crop[0], new_height), min(column * strides[1] + crop[1], new_width)
+            window = (slice(bottom - crop[0], bottom), slice(right - crop[1], right))
+            pair = torch.stack([padded[:, window[0], window[1]], padded[:, window[0], window[1]].flip(2)])
+            maps = network(pair)
+            maps = torch.softmax(maps, dim=1) if softmax else maps
+            if isinstance(total, float):
+                total = torch.zeros(maps.shape[1], new_height, new_width)
+            total[:, window[0], window[1]] += (maps[0] + maps[1].flip(2)) / 2
+            count[window] += 1
+    assert isinstance(total, Tensor)
+    return (total / count)[:, halves[0] : halves[0] + own_height, halves[1] : halves[1] + own_width]
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("size", [(40, 70), (15, 70), (40, 20), (11, 13), (25, 33)])
+def test_windows_and_flips_are_averaged_as_in_the_release(size: tuple[int, int], average: Averaged) -> None:
+    windows: dict[str, Any] = {"sliding_window": True, "window_height": 25, "window_width": 33, "flip": True}
+    model = predictor(**windows, average=average)
+    picture = image(*size)
+    with torch.inference_mode():
+        expected = release_maps(
+            lambda views: model._network(views).logits,
+            model.prepare(picture),
+            crop=(25, 33),
+            ratio=2 / 3,
+            softmax=average == "probabilities",
+        )
+        expected = expected if average == "probabilities" else expected.softmax(dim=0)
+    np.testing.assert_allclose(model.probabilities(picture), expected.numpy(), atol=2e-6)
+
+
+def test_the_stride_of_windows_is_rounded_up() -> None:
+    assert window_starts(1024, 361, 2 / 3)[:2] == [0, 241]
+    assert window_starts(2048, 713, 2 / 3)[:2] == [0, 476]
+
+
+@pytest.mark.parametrize("size", [(32, 48), (33, 17), (1, 1)])
+def test_one_view_at_its_own_size_is_the_same_bytes_by_either_average(size: tuple[int, int]) -> None:
+    probs, logits = (predictor(average=average).probabilities(image(*size)) for average in AVERAGES)
+    assert probs.tobytes() == logits.tobytes()
+
+
+def test_averaged_logits_are_other_probabilities_than_averaged_ones_where_views_differ() -> None:
+    probs, logits = (
+        predictor(flip=True, average=average).probabilities(image(32, 48)) for average in ("probabilities", "logits")
+    )
+    assert np.abs(probs - logits).max() > 1e-3
+    np.testing.assert_allclose(logits.sum(axis=0), 1, atol=1e-5)

@@ -86,11 +86,11 @@ def test_every_value_that_the_larger_of_two_probabilities_can_have_is_counted_in
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-@pytest.mark.parametrize("whole", [0.9, 0.5, 0.0])
-def test_probabilities_that_lack_much_to_1_are_refused(dtype: str, whole: float) -> None:
+@pytest.mark.parametrize("whole", [2.0, 1.01, 0.99, 0.9, 0.5, 0.0])
+def test_a_pixel_that_does_not_sum_to_1_is_refused(dtype: str, whole: float) -> None:
     probs = np.full((4, 2, 2), 0.25, np.float32)
     probs[:, 1, 1] *= whole
-    with pytest.raises(ValueError, match=r"expected probabilities that sum to 1 - found a pixel whose largest is 0") as error:
+    with pytest.raises(ValueError, match=r"expected probabilities that sum to 1 - found pixels that sum to") as error:
         entry(probs, dtype=dtype)
     assert "\n" not in str(error.value)
 
@@ -137,6 +137,6 @@ def test_rounding_is_that_of_numpy_for_every_kind_of_value() -> None:
     probs = np.concatenate([values, random]).astype(np.float32)
     with np.errstate(under="ignore"):
         expected = probs.astype(np.float16)
-    # The other class keeps the pixels' confidences in range; rounding looks at no other value.
-    found = entry(np.stack([probs, np.ones_like(probs)])[:, None])
+    # The other class makes it a distribution; rounding looks at no other value.
+    found = entry(np.stack([probs, np.clip(1 - probs, 0, 1)])[:, None])
     np.testing.assert_array_equal(found.softmax[0, 0].view(np.uint16), np.abs(expected).view(np.uint16))

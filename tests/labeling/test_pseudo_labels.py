@@ -151,13 +151,28 @@ def test_labels_that_differ_from_the_selection_are_one_line() -> None:
 def test_the_selection_of_another_store_is_one_line() -> None:
     images, _ = street_maps()
     selection = street_selection(images)
-    check_drawable(selection, np.array(selection.draws), where="store")
-    for drawable in (np.array(selection.draws) - np.array([0, 1, 0, 0]), np.array(selection.draws)[:3]):
+    counted = np.array(selection.drawable_counts)
+    check_drawable(selection, counted, where="store")
+    for drawable in (counted - np.array([0, 1, 0, 0]), counted + np.array([0, 1, 0, 0]), counted[:3]):
         with pytest.raises(
-            ValueError, match=r"^store - expected .* to draw - found .* - run the stage `solve_thresholds`"
+            ValueError, match=r"^store - expected .* to draw among - found .* - run the stage `solve_thresholds`"
         ) as error:
             check_drawable(selection, drawable, where="store")
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("method", "thin"), [("dars", "all"), ("dars", "ties"), ("da", "all")])
+def test_a_selection_counts_its_draw_as_the_store_does_and_a_changed_threshold_is_found(method: str, thin: str) -> None:
+    images, _ = street_maps()
+    selection = street_selection(images, method, thin=thin)
+    counted = sum(drawable_of(image, selection) for image in images)
+    check_drawable(selection, np.asarray(counted), where="store")
+    first = selection.class_thresholds[0]
+    assert first is not None
+    lowered = selection.model_copy(update={"class_thresholds": (first - 0.01, *selection.class_thresholds[1:])})
+    counted = sum(drawable_of(image, lowered) for image in images)
+    with pytest.raises(ValueError, match="to draw among"):
+        check_drawable(lowered, np.asarray(counted), where="store")
 
 
 def test_an_image_whose_counts_are_those_of_another_is_one_line() -> None:

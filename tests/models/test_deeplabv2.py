@@ -4,7 +4,10 @@ from torch.nn import functional
 
 from pipeline.models.build import build_network
 from pipeline.models.deeplabv2 import DeepLabV2
+from pipeline.params import read_params
+from pipeline.training.step import build_optimizer
 from tests.models.sections import count, model_params, noise
+from tests.workspace import ROOT
 
 
 def deeplabv2(num_classes: int) -> DeepLabV2:
@@ -59,3 +62,18 @@ def test_the_branches_start_as_deeplab_s() -> None:
         assert branch.weight.std().item() == pytest.approx(0.01, rel=0.05)
         assert branch.bias is not None
         assert not branch.bias.any()
+
+
+def test_weights_and_biases_of_the_batch_normalization_stay_and_its_statistics_move() -> None:
+    network = deeplabv2(5)
+    norms = [module for module in network.backbone.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    frozen = {id(parameter) for module in norms for parameter in module.parameters()}
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    optimizer = build_optimizer(network, read_params(ROOT / "params.yaml").training)
+    network(noise(2, 3, 33, 41)).logits.square().sum().backward()
+    optimizer.step()
+    after = network.state_dict()
+    for name, parameter in network.named_parameters():
+        assert torch.equal(after[name], before[name]) == (id(parameter) in frozen), name
+    moved = [name for name in before if name.endswith("running_mean") and not torch.equal(after[name], before[name])]
+    assert len(moved) == len(norms)

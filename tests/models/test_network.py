@@ -58,6 +58,9 @@ def test_a_batch_of_one_crop_trains_every_parameter(params: ModelParams) -> None
     assert isinstance(loss, torch.Tensor)
     loss.backward()  # type: ignore[no-untyped-call]
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:  # batch normalization of deeplabv2, as its own test says
+            assert params.network == "deeplabv2"
+            continue
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
     assert all(tensor.isfinite().all() for tensor in network.state_dict().values())

@@ -46,6 +46,7 @@ def test_the_table_of_rounds_says_what_the_files_say(tmp_path: Path) -> None:
     assert rows["shortfall, pixels"][2] == count(sum(last.selection.shortfalls))
     assert rows["KL of the pseudo labels, nats"][2] == nats(last.statistics.kl.pseudo_labeled)
     assert rows["KL of the predictions, nats"][2] == nats(last.statistics.kl.predicted)
+    assert rows["KL to the true labels, nats"][2] == nats(last.statistics.kl_true) != NONE
 
 
 def test_the_control_has_no_ratio_no_threshold_and_no_divergence(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ def test_the_summary_says_what_the_files_of_the_rounds_say(tmp_path: Path) -> No
     assert found.tail_gain == (last.metrics.tail_mean_iou or 0) - (first.metrics.tail_mean_iou or 0)
     assert (found.coverage, found.pseudo_label_accuracy) == (statistics.coverage, statistics.accuracy)
     assert (found.kl, found.smoothed_kl) == (statistics.kl.pseudo_labeled.value, statistics.kl.pseudo_labeled.smoothed)
+    assert (found.kl_true, found.smoothed_kl_true) == (statistics.kl_true.value, statistics.kl_true.smoothed)
+    assert found.kl_true is not None
     assert summary.final.round == 10
     assert summary.final.model_dump(exclude={"round"}) == found.model_dump(include=set(type(summary.final).model_fields))
 

@@ -59,7 +59,11 @@ def test_the_priors_of_another_experiment_can_be_given_as_they_are(tmp_path: Pat
         ('{"road": 1, "pole": "1"}', "pole - expected a share or a pixel count - found '1'"),
         ('{"road": 1, "pole": true}', "found True"),
         ('{"road": 1, "pole": NaN}', "found nan"),
+        ('{"road": 1, "pole": Infinity}', "found inf"),
+        ('{"road": 1, "pole": {"road": 1}}', "pole - expected a share or a pixel count"),
         ('{"road": 0, "pole": 0}', "found only zeros"),
+        ('{"road": 1, "pole": 1, "road": 2}', "found the key 'road' twice"),
+        ("[" * 100_000, "expected JSON"),
     ],
 )
 def test_wrong_priors_are_one_line(text: str, says: str, tmp_path: Path) -> None:
@@ -67,6 +71,31 @@ def test_wrong_priors_are_one_line(text: str, says: str, tmp_path: Path) -> None
     with pytest.raises(ValueError, match=r"known\.json") as caught:
         read_known_priors(tmp_path / "known.json", NAMES)
     assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ['{"road": 1e308, "pole": 1e308}', f'{{"road": {10**400}, "pole": {10**400}}}'])
+def test_known_priors_may_be_numbers_that_do_not_add_up_in_floating_point(text: str, tmp_path: Path) -> None:
+    (tmp_path / "known.json").write_text(text)
+    assert read_known_priors(tmp_path / "known.json", NAMES).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        '{"road": 0.25, "pole": 0.25}', '{"road": 0.0, "pole": 0.0}', '{"road": 1.5, "pole": -0.5}', '{"road": NaN, "pole": 1.0}',
+        '{"road": Infinity, "pole": 0.0}', '{"road": null, "pole": 1.0}', '{"road": "0.5", "pole": 0.5}',
+        '{"road": true, "pole": 0.0}', '{"road": {"pole": 1.0}}', '{"pole": 0.5, "road": 0.5}', "[0.5, 0.5]",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["class_priors", "labeled_shares"])
+def test_shares_that_are_no_distribution_are_one_line_that_names_the_file(key: str, shares: str, tmp_path: Path) -> None:
+    path = tmp_path / "class_priors.json"
+    priors = ClassPriors.build(NAMES, target=np.array([0.1, 0.9]), labeled=LABELED, origin="labeled")
+    tree = json.loads(priors.model_dump_json())
+    path.write_text(json.dumps({**tree, key: "SHARES"}).replace('"SHARES"', shares))
+    with pytest.raises(ValueError, match=r"class_priors\.json - .* - delete it and run the stage `prepare`") as caught:
+        ClassPriors.read(path)
     assert "\n" not in str(caught.value)
 
 

@@ -39,7 +39,7 @@ def open_writer(
         image_ids=[f"image_{index}" for index in range(len(sizes))],
         sizes=sizes,
         class_names=CLASS_NAMES,
-        params=StoreParams(dtype=dtype, floor=floor, shard_mib=shard_mib),
+        params=StoreParams(average="probabilities", dtype=dtype, floor=floor, shard_mib=shard_mib),
         attributes={"teacher_sha256": "abc", "inference": {"flip": True}},
         url=url,
     )

@@ -22,7 +22,7 @@ def test_what_is_read_is_what_was_written_rounded_to_float16(maps: Maps, shard_m
     with tempfile.TemporaryDirectory() as folder:
         writer = SoftmaxStoreWriter(
             Path(folder), image_ids=maps.image_ids, sizes=maps.sizes, class_names=maps.class_names,
-            params=StoreParams(dtype="float16", floor=0.0, shard_mib=shard_mib), attributes={},
+            params=StoreParams(average="probabilities", dtype="float16", floor=0.0, shard_mib=shard_mib), attributes={},
         )  # fmt: skip
         write_pending(writer, maps.probs)
         store = SoftmaxStore(writer.path)
@@ -83,7 +83,7 @@ def test_provenance_is_kept(tmp_path: Path) -> None:
     assert store.class_names == CLASS_NAMES
     assert store.precision.dtype == "float16"
     attributes = json.loads((writer.path / "zarr.json").read_text())["attributes"]
-    provenance = {"teacher_sha256": "abc", "inference": {"flip": True}, "floor": 1e-3}
+    provenance = {"teacher_sha256": "abc", "inference": {"flip": True}, "average": "probabilities", "floor": 1e-3}
     assert provenance.items() <= attributes.items()
 
 

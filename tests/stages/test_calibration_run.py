@@ -83,3 +83,24 @@ def test_solving_and_sampling_again_give_the_same_bytes_for_any_number_of_worker
         assert done.returncode == 0, done.stderr
         assert digest(experiment / "out" / name) == digest(experiment / "data/rounds/1" / name)
     shutil.rmtree(experiment / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"softmax_store.floor": 0.001, "calibration": "histogram_binning"}, "floor - expected 0.001"),
+        ({"softmax_store.average": "logits", "calibration": "temperature"}, "average - expected logits"),
+    ],
+)
+def test_a_store_that_was_made_otherwise_than_calibrators_are_fitted_is_refused(
+    experiment: Path, change: dict[str, object], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(experiment)
+    kept = (experiment / "params.yaml").read_text()
+    change_params(experiment, change)
+    done = CliRunner().invoke(calibrate, list(CALIBRATE[1:]))
+    (experiment / "params.yaml").write_text(kept)
+    assert done.exit_code == 1
+    assert says in done.output
+    assert "run the stage `infer`" in done.output
+    assert not (experiment / "out").exists() or not any((experiment / "out").iterdir())

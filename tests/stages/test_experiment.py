@@ -169,6 +169,7 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
         ({"student.steps": 6}, {"train_student", "report"}),
         ({"augmentation.rotation": 5.0}, {"pretrain", "train_student", "report"}),
         ({"augmentation.crop_width": 24}, {"pretrain", "statistics", "train_student", "report"}),
+        ({"augmentation.scale_max": 2.0}, {"pretrain", "statistics", "train_student", "report"}),
         (
             {"inference.flip": True},
             {"pretrain", "train_student", "infer", "calibrate", "evaluate", "evaluate_pretrained", "report"},
@@ -176,6 +177,7 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
         ({"inference.batch_size": 3}, {"infer", "calibrate", "evaluate", "evaluate_pretrained", "report"}),
         ({"softmax_store.floor": 0.001}, {"infer", "calibrate", "report"}),
         ({"softmax_store.dtype": "float32"}, {"infer", "calibrate", "report"}),
+        ({"softmax_store.average": "logits"}, {"infer", "calibrate", "report"}),
         ({"calibration": "temperature", "calibration_fit.images": "val"}, {"calibrate", "report"}),
         ({"training.focal_gamma": 2.0}, {"pretrain", "train_student", "report"}),
         ({"evaluation.tail_share": 0.05}, {"evaluate", "evaluate_pretrained", "report"}),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.divergence import divergence
 from pipeline.evaluation.confusion import confusion_matrix
-from pipeline.statistics.classes import appearance, group_of
+from pipeline.statistics.classes import appearance, group_of, seen_area
 from pipeline.statistics.judge import PseudoLabelCounts
 from pipeline.statistics.regions import no_regions
 from pipeline.statistics.round_statistics import (
@@ -109,6 +109,20 @@ def test_classes_are_grouped_by_how_often_and_how_large_they_appear() -> None:
     assert sizes == pytest.approx([1400 / 3000, 0.01, 0.3, 0])
     groups = [group_of(frequency, size) for frequency, size in zip(frequencies, sizes, strict=True)]
     assert groups == ["frequent, large", "frequent, small", "rare, large", "rare, small"]
+
+
+def test_a_class_is_as_large_as_crops_of_scaled_images_show_it() -> None:
+    def area(crop: int, low: float, high: float) -> float:
+        return seen_area(crop=(crop, crop), scales=(low, high))
+
+    assert area(100, 1, 1) == 10_000
+    assert area(100, 2, 2) == 2_500
+    mean = float(np.mean(np.random.default_rng(0).uniform(0.25, 1, 200_000) ** 2))
+    assert area(361, 0.25, 1) == pytest.approx(361**2 / mean, rel=0.01)
+    # Cityscapes, where a pole covers 22,104 pixels of an image at least: the paper's example of what is frequent and small,
+    # at half resolution as at full.
+    for sizes in (area(361, 0.25, 1), area(713, 0.5, 2)):
+        assert group_of(0.99, 22_104 / sizes) == "frequent, small"
 
 
 def test_statistics_read_back_and_damage_is_one_line(tmp_path: Path) -> None:
