@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,9 @@ import click
 from tqdm import tqdm
 
 from pipeline.machine.launch import LOST_ANOTHER, launch
+from pipeline.machine.lifetime import interruptible
 from pipeline.machine.process_group import ProcessLostError, count_processes, is_launched, local_rank, lost_processes, rank
+from pipeline.machine.shortage import describe_os_error, describe_shortage
 from pipeline.params import Params, read_params
 
 Arguments = ParamSpec("Arguments")
@@ -78,24 +81,23 @@ def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
-        yield
+        with interruptible():
+            yield
+    except KeyboardInterrupt as error:
+        click.echo("Aborted!", err=True)
+        raise click.exceptions.Exit(128 + (error.args[0] if error.args else signal.SIGINT)) from error
     except ProcessLostError as error:
         if local_rank() == 0:
             _write("another process has ended before its time: see what it said, or whether it can be reached")
         raise click.exceptions.Exit(LOST_ANOTHER) from error
     except ValueError as error:
         raise click.ClickException(" ".join(str(error).split())) from error
-    except (MemoryError, RuntimeError) as error:
-        # torch says "out of memory" and "DataLoader worker ... is killed" in RuntimeErrors; any other is a fault of ours.
-        text = " ".join(str(error).split())
-        if isinstance(error, RuntimeError) and "out of memory" not in text and "DataLoader worker" not in text:
-            raise
-        text = f"memory - {text[:200]} - lower the batch size, the window or runtime.loader_workers"
-        raise click.ClickException(text) from error
     except BrokenPipeError:  # whoever read the output has seen enough; click ends without a word
         raise
-    except OSError as error:
-        text = f"{error.filename or 'file system'} - {error.strerror or error} - free space or correct access, then run again"
+    except (MemoryError, RuntimeError, ImportError, OSError) as error:
+        text = describe_shortage(error) or (describe_os_error(error) if isinstance(error, OSError) else None)
+        if text is None:  # a fault of ours
+            raise
         raise click.ClickException(text) from error
 
 

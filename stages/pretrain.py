@@ -40,7 +40,7 @@ def main(params: Params, catalog: Path, labeled: Path, model: Path, curve: Path,
         seed_torch(params.seed, "initial weights")
         network = build_network(params.model, classes.num_classes)
         training = Training(network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
-        echo(f"the curve so far grows in {training.live_curve}")
+        echo(*training.remarks)
         run_to_end(iter(training), total=training.steps, done=training.first_step, unit="step", note=StepRecord.describe_losses)
         training.write(model=model, curve=curve, model_params=params.model, protocol=protocol, catalog=classes)
 

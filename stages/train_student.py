@@ -62,7 +62,7 @@ def main(
                 f"{teacher} - expected the classes of {catalog} - found {', '.join(checkpoint.class_names)} - run `pretrain`"
             )
         training = Training(checkpoint.network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
-        echo(f"the curve so far grows in {training.live_curve}")
+        echo(*training.remarks)
         run_to_end(iter(training), total=training.steps, done=training.first_step, unit="step", note=StepRecord.describe_losses)
         training.write(model=model, curve=curve, model_params=checkpoint.model_params, protocol=protocol, catalog=classes)
 
