@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 from tqdm import tqdm
@@ -22,7 +22,20 @@ from pipeline.params import Params, read_params
 Arguments = ParamSpec("Arguments")
 Item = TypeVar("Item")
 
-EXISTING = click.Path(exists=True, path_type=Path)
+
+class _ExistingPath(click.Path):
+    """A path of the command line whose absence is no fault of its usage: one line as for any other file, not three."""
+
+    def fail(self, message: str, param: click.Parameter | None = None, ctx: click.Context | None = None) -> NoReturn:
+        del ctx
+        where = param.opts[0] if param else "path"
+        found = message.rstrip(".")
+        raise click.ClickException(
+            f"{where} - expected a file or folder to read - {found} - run the stage that writes it, or correct the path"
+        )
+
+
+EXISTING = _ExistingPath(exists=True, path_type=Path)
 NEW = click.Path(path_type=Path)
 
 fresh_option = click.option("--fresh", is_flag=True, help="Drop the partial work of an interrupted run and start over.")

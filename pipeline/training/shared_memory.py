@@ -37,7 +37,7 @@ def fit_loader(workers: int, *, crops: int, crop_pixels: int, free: int | None) 
         crop_pixels: of each.
         free: bytes of shared memory that this training may take; None: as many as it likes.
     """
-    batch = crops * crop_pixels * _BYTES_PER_PIXEL
+    batch = max(crops * crop_pixels * _BYTES_PER_PIXEL, 1)
     under_way = workers * PREFETCH if free is None else max(free // batch - 1, 0)
     fitting = min(workers, under_way)
     if fitting == workers:
