@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
 MOST_WINDOWS = 100_000
 """In one image: more are a mistake in the parameters, and days of work."""
 
@@ -50,9 +49,9 @@ def predict_windows(
     height, width = image.shape[1:]
     padded = functional.pad(image, (0, max(window[1] - width, 0), 0, max(window[0] - height, 0)))
     tops, lefts = (window_starts(padded.shape[axis + 1], window[axis], stride_ratio) for axis in (0, 1))
-    if len(tops) * len(lefts) > MOST_WINDOWS:
+    if (count := len(tops) * len(lefts)) > MOST_WINDOWS:
         raise ValueError(
-            f"params.yaml - inference - expected at most {MOST_WINDOWS:,} windows in an image - found {len(tops) * len(lefts):,} of"
+            f"params.yaml - inference - expected at most {MOST_WINDOWS:,} windows in an image - found {count:,} of"
             f" {window[0]}x{window[1]} in {padded.shape[1]}x{padded.shape[2]} - raise stride_ratio or the window's sides"
         )
     corners = [(top, left) for top in tops for left in lefts]
