@@ -16,6 +16,7 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Ratio = Annotated[float, Field(gt=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+Side = Annotated[int, Field(ge=1, le=65_536)]
 RoundKey = Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
 # YAML knows lists only; a frozen section holds tuples.
 _AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
@@ -254,20 +255,20 @@ class AugmentationParams(Section):
 class InferenceProtocol(Section):
     """How a network sees an image at test time. Checkpoints hold it: the network is measured, and used, by what it says."""
 
-    long_side: Count | None
-    """Longer image side that the network sees, in pixels; null = the image's own size."""
-    scales: Annotated[tuple[Annotated[float, Field(gt=0.0)], ...], _AsTuple, Field(min_length=1)]
-    """Image scales whose probabilities are averaged. The paper: single scale, [1.0]."""
+    long_side: Side | None
+    """Longer image side that the network sees, in pixels, 65,536 at most; null = the image's own size."""
+    scales: Annotated[tuple[Annotated[float, Field(gt=0.0, le=16.0)], ...], _AsTuple, Field(min_length=1, max_length=32)]
+    """Image scales whose probabilities are averaged, 32 of them at most, none above 16. The paper: single scale, [1.0]."""
     flip: bool
     """Average with the horizontally flipped image; the release always does, the paper does not mention it."""
     sliding_window: bool
     """Predict in overlapping windows instead of the whole image at once."""
-    window_height: Count
+    window_height: Side
     """Pixels; read only with sliding_window."""
-    window_width: Count
+    window_width: Side
     """Pixels; read only with sliding_window."""
-    stride_ratio: Ratio
-    """Step from window to window over the window's side. The release: 2/3."""
+    stride_ratio: Annotated[float, Field(ge=0.01, le=1.0)]
+    """Step from window to window over the window's side; at 0.01 a pixel lies in 10,000 of them. The release: 2/3."""
 
 
 class InferenceParams(InferenceProtocol):

@@ -3,23 +3,39 @@
 import functools
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 from tqdm import tqdm
 
 from pipeline.machine.launch import LOST_ANOTHER, launch
+from pipeline.machine.lifetime import interruptible
 from pipeline.machine.process_group import ProcessLostError, count_processes, is_launched, local_rank, lost_processes, rank
+from pipeline.machine.shortage import describe_os_error, describe_shortage
 from pipeline.params import Params, read_params
 
 Arguments = ParamSpec("Arguments")
 Item = TypeVar("Item")
 
-EXISTING = click.Path(exists=True, path_type=Path)
+
+class _ExistingPath(click.Path):
+    """A path of the command line whose absence is no fault of its usage: one line as for any other file, not three."""
+
+    def fail(self, message: str, param: click.Parameter | None = None, ctx: click.Context | None = None) -> NoReturn:
+        del ctx
+        where = param.opts[0] if param else "path"
+        found = message.rstrip(".")
+        raise click.ClickException(
+            f"{where} - expected a file or folder to read - {found} - run the stage that writes it, or correct the path"
+        )
+
+
+EXISTING = _ExistingPath(exists=True, path_type=Path)
 NEW = click.Path(path_type=Path)
 
 fresh_option = click.option("--fresh", is_flag=True, help="Drop the partial work of an interrupted run and start over.")
@@ -78,24 +94,23 @@ def one_line_errors(run: Callable[Arguments, None]) -> Callable[Arguments, None]
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
-        yield
+        with interruptible():
+            yield
+    except KeyboardInterrupt as error:
+        click.echo("Aborted!", err=True)
+        raise click.exceptions.Exit(128 + (error.args[0] if error.args else signal.SIGINT)) from error
     except ProcessLostError as error:
         if local_rank() == 0:
             _write("another process has ended before its time: see what it said, or whether it can be reached")
         raise click.exceptions.Exit(LOST_ANOTHER) from error
     except ValueError as error:
         raise click.ClickException(" ".join(str(error).split())) from error
-    except (MemoryError, RuntimeError) as error:
-        # torch says "out of memory" and "DataLoader worker ... is killed" in RuntimeErrors; any other is a fault of ours.
-        text = " ".join(str(error).split())
-        if isinstance(error, RuntimeError) and "out of memory" not in text and "DataLoader worker" not in text:
-            raise
-        text = f"memory - {text[:200]} - lower the batch size, the window or runtime.loader_workers"
-        raise click.ClickException(text) from error
     except BrokenPipeError:  # whoever read the output has seen enough; click ends without a word
         raise
-    except OSError as error:
-        text = f"{error.filename or 'file system'} - {error.strerror or error} - free space or correct access, then run again"
+    except (MemoryError, RuntimeError, ImportError, OSError) as error:
+        text = describe_shortage(error) or (describe_os_error(error) if isinstance(error, OSError) else None)
+        if text is None:  # a fault of ours
+            raise
         raise click.ClickException(text) from error
 
 

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+MOST_WINDOWS = 100_000
+"""In one image: more are a mistake in the parameters, and days of work."""
+
 
 def window_starts(length: int, window: int, stride_ratio: float) -> list[int]:
     """Return where windows begin along one side, so that every pixel is covered and none begins past the end, as in the release.
@@ -41,17 +44,22 @@ def predict_windows(
 
     Returns:
         (C, H, W) float32.
+
+    Raises:
+        ValueError: the image would need more than `MOST_WINDOWS`.
     """
     height, width = image.shape[1:]
     missing_rows, missing_columns = max(window[0] - height, 0), max(window[1] - width, 0)
     top_rows, left_columns = missing_rows // 2, missing_columns // 2
     borders = (left_columns, missing_columns - left_columns, top_rows, missing_rows - top_rows)
     padded = functional.pad(image, borders)
-    corners = [
-        (top, left)
-        for top in window_starts(padded.shape[1], window[0], stride_ratio)
-        for left in window_starts(padded.shape[2], window[1], stride_ratio)
-    ]
+    tops, lefts = (window_starts(padded.shape[axis + 1], window[axis], stride_ratio) for axis in (0, 1))
+    if (count := len(tops) * len(lefts)) > MOST_WINDOWS:
+        raise ValueError(
+            f"params.yaml - inference - expected at most {MOST_WINDOWS:,} windows in an image - found {count:,} of"
+            f" {window[0]}x{window[1]} in {padded.shape[1]}x{padded.shape[2]} - raise stride_ratio or the window's sides"
+        )
+    corners = [(top, left) for top in tops for left in lefts]
     total: Tensor | None = None
     visits = torch.zeros(padded.shape[1:], device=image.device)
     for begin in range(0, len(corners), batch_size):

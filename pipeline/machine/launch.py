@@ -1,10 +1,13 @@
 """One stage in several processes of this machine, as `torchrun --standalone` starts them."""
 
 import logging
+import os
 import signal
 import sys
 import uuid
 from collections.abc import Sequence
+
+from pipeline.machine.lifetime import LAUNCHER
 
 LOST_ANOTHER = 3
 """Exit code of one of several processes that ends because it has lost another."""
@@ -18,7 +21,7 @@ def launch(processes: int, module: str, arguments: Sequence[str]) -> bool:
 
     Raises:
         ValueError: one of them was killed, and so could say nothing.
-        KeyboardInterrupt: this process was told to end; it has ended the others.
+        KeyboardInterrupt: this process was told to end, by the signal that is its argument; it has ended the others.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -26,6 +29,7 @@ def launch(processes: int, module: str, arguments: Sequence[str]) -> bool:
 
     # Where a process fails, it says so itself; the engine's own account of it is a screen long.
     logging.disable(logging.ERROR)
+    os.environ[LAUNCHER] = str(os.getpid())
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -38,7 +42,7 @@ def launch(processes: int, module: str, arguments: Sequence[str]) -> bool:
     try:
         elastic_launch(config, sys.executable)("-m", module, *arguments)
     except SignalException as error:
-        raise KeyboardInterrupt from error
+        raise KeyboardInterrupt(int(error.sigval)) from error
     except ChildFailedError as error:
         failures = {rank: failure for rank, failure in error.failures.items() if failure.exitcode != LOST_ANOTHER}
         if not failures or any(failure.exitcode > 0 for failure in failures.values()):

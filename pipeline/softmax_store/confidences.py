@@ -11,7 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.machine.parallel import map_ordered
-from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, create_confidence_arrays, write_confidence_rows
+from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, chunk_sides, create_confidence_arrays, write_confidence_rows
 from pipeline.softmax_store.location import fetch, seal_group
 from pipeline.softmax_store.quantized_map import QuantizedMap
 from pipeline.softmax_store.reader import CONFIDENCE_FORMAT_NAME, SoftmaxStore
@@ -59,9 +59,9 @@ def calibrate_confidences(
     group = _create_group(path, store)
     height, width = store.sizes.max(axis=0).tolist()
     shape = (len(store.image_ids), store.num_classes, height, width)
-    create_confidence_arrays(group, shape, store.precision.dtype, len(store.shards[0]))
-    seal_group(group, path, None, CONFIDENCE_ARRAYS)
     sizes = [store.size(index) for index in range(len(store.image_ids))]
+    create_confidence_arrays(group, shape, store.precision.dtype, len(store.shards[0]), chunk_sides(sizes))
+    seal_group(group, path, None, CONFIDENCE_ARRAYS)
 
     def entry(index: int) -> QuantizedMap:
         return quantize(calibrate(store.softmax(index)))

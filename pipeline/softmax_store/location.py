@@ -10,6 +10,7 @@ from typing import Any, Literal
 import fsspec
 import zarr
 
+from pipeline.machine.shortage import describe_shortage
 from pipeline.schema import Artifact
 
 _LOCATION = "location.json"
@@ -87,7 +88,7 @@ def remote_errors(url: str | None) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # every file system raises its own
-        if url is None:
+        if url is None or describe_shortage(error):
             raise
         found = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise ValueError(

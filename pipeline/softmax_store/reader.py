@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from pipeline.machine.shortage import describe_shortage
 from pipeline.params import StoreParams
 from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, SOFTMAX_ARRAYS, get_array
 from pipeline.softmax_store.location import is_sealed, open_group, read_location
@@ -175,7 +176,13 @@ class ConfidenceStore:
     def _guard(self, read: Callable[[], Value]) -> Value:
         try:
             return read()
+        except MemoryError as error:
+            raise MemoryError(f"{self.path}: {error or 'not enough'}, unless the store is damaged") from error
         except Exception as error:  # codecs, zarr and the file system each raise their own
+            # A whole store on a machine that is short of something, or keeps it from us, is not to be deleted.
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
+            if describe_shortage(error) or (self.url is None and isinstance(error, OSError) and not missing):
+                raise
             raise self._damaged("store", " ".join(f"{type(error).__name__}: {error}".split())) from error
 
     def _damaged(self, array: str, found: str) -> ValueError:

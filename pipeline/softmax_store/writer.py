@@ -13,6 +13,7 @@ from pipeline.files import digest, write_text
 from pipeline.params import StoreParams
 from pipeline.softmax_store.arrays import (
     SOFTMAX_ARRAYS,
+    chunk_sides,
     create_array,
     create_confidence_arrays,
     get_array,
@@ -140,9 +141,10 @@ class SoftmaxStoreWriter:
     ) -> zarr.Group:
         count, classes, dtype = len(image_ids), self._num_classes, self._params.dtype
         group = open_group(self.path, self._url, "w")
-        create_array(group, "softmax", (count, classes, height, width), dtype, float("nan"), per_shard)
+        sides = chunk_sides(self._sizes)
+        create_array(group, "softmax", (count, classes, height, width), dtype, float("nan"), per_shard, sides)
         create_array(group, "ties", (count, classes, len(TIES)), "int32", -1, per_shard)
-        create_confidence_arrays(group, (count, classes, height, width), dtype, per_shard)
+        create_confidence_arrays(group, (count, classes, height, width), dtype, per_shard, sides)
         known: dict[str, Any] = {"format": FORMAT_NAME, "version": FORMAT_VERSION, "image_ids": list(image_ids), "dtype": dtype}
         group.attrs.update({**known, "average": self._params.average, "floor": self._params.floor, **attributes})
         seal_group(group, self.path, self._url, SOFTMAX_ARRAYS)

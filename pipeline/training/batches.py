@@ -1,6 +1,7 @@
 """Batches as a function of (seed, round, step): no number of workers and no interruption changes what a step sees."""
 
 import multiprocessing
+import os
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -8,18 +9,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from pipeline.machine.device_group import DeviceGroup
+from pipeline.machine.lifetime import die_with
 from pipeline.randomness import keyed_generator
 from pipeline.training.decoded import DecodedImages
 from pipeline.training.plan import TrainingPlan
+from pipeline.training.shared_memory import LoaderSize, fit_loader, free_shared_memory
 from pipeline.transforms.augment import augment
 
 Key = tuple[int, int]
 """Which set and which place in the endless sequence of its shuffled epochs."""
 Batch = list[tuple[Tensor, Tensor]]
 """For each set: images (B, 3, H, W) float32, normalized, and labels (B, H, W) int64."""
+
+
+_TIMEOUT = 1800.0
+"""Seconds to wait for a batch: none takes so long to read; what keeps a worker from handing one over is said then."""
 
 
 @lru_cache(maxsize=16)
@@ -46,13 +53,25 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         return augment(image, labels, plan.augmentation, scales=plan.scales, rng=rng)
 
 
-def load_batches(crops: Crops, *, first_step: int, workers: int, group: DeviceGroup) -> Iterator[Batch]:
+def size_loader(plan: TrainingPlan, *, workers: int, group: DeviceGroup) -> LoaderSize:
+    """Return what of a loader with `workers` processes fits into this machine's shared memory; all processes have one."""
+    free = free_shared_memory()
+    return fit_loader(
+        workers,
+        crops=-(-sum(source.batch_size for source in plan.sets) // group.size),
+        crop_pixels=plan.augmentation.crop_height * plan.augmentation.crop_width,
+        free=None if free is None else free // group.size,
+    )
+
+
+def load_batches(crops: Crops, *, first_step: int, loader: LoaderSize, group: DeviceGroup) -> Iterator[Batch]:
     """Yield the batches from `first_step` to the end of the plan, or this process's part of each; earlier ones are not read.
 
-    `workers` processes read and augment; with 0 this one does. The processes of the group share every batch.
+    The loader's processes read and augment; with none this one does. The processes of the group share every batch.
 
     Raises:
         ValueError: a file is missing or damaged, or a batch cannot be shared evenly.
+        RuntimeError: shared memory has run out, or no batch has come for half an hour.
     """
     sets, steps = crops.plan.sets, crops.plan.steps
     shares = [group.even_part(source.batch_size) for source in sets]
@@ -64,20 +83,27 @@ def load_batches(crops: Crops, *, first_step: int, workers: int, group: DeviceGr
 
     def collate(items: list[tuple[Tensor, Tensor]]) -> Batch:
         images, labels = (torch.stack(tensors) for tensors in zip(*items, strict=True))
+        # Here, where the loader passes an error on. By itself it does this in a thread whose errors nobody hears, and then waits.
+        if get_worker_info() is not None:
+            images, labels = images.share_memory_(), labels.share_memory_()  # type: ignore[no-untyped-call]
         return list(zip(torch.split(images, parts), torch.split(labels, parts), strict=True))
 
-    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
+    parent = os.getpid()
+    batches: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
         crops,
         batch_sampler=keys,
-        num_workers=workers,
+        num_workers=loader.workers,
         collate_fn=collate,
         pin_memory=group.device.type == "cuda",
-        prefetch_factor=4 if workers else None,
+        timeout=_TIMEOUT if loader.workers else 0,
+        prefetch_factor=loader.prefetch or None,
+        # Without it, a worker of a killed training looks for it every five seconds only, and holds its locks as long.
+        worker_init_fn=lambda _: die_with(parent),
         # The default of newer Pythons would pickle the sets, and share no decoded image.
-        multiprocessing_context=multiprocessing.get_context("fork") if workers else None,
+        multiprocessing_context=multiprocessing.get_context("fork") if loader.workers else None,
     )
     try:
-        yield from loader
+        yield from batches
     except ValueError as error:
         # A worker's error arrives with its whole traceback as text; its last line is the message.
         raise ValueError(str(error).strip().splitlines()[-1].removeprefix("ValueError: ")) from error

@@ -15,7 +15,7 @@ from pipeline.models.network import SegmentationNetwork
 from pipeline.params import InferenceProtocol, ModelParams, RuntimeParams
 from pipeline.runtime import seed_torch
 from pipeline.samples.catalog import Catalog
-from pipeline.training.batches import Batch, Crops, load_batches
+from pipeline.training.batches import Batch, Crops, load_batches, size_loader
 from pipeline.training.data_parallel import wrap_data_parallel
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.resume import read_resume_point, write_resume_point
@@ -48,6 +48,7 @@ class Training:
         steps: of the whole training.
         first_step: steps done by an interrupted run; 0 for a new training.
         rows: of the curve so far, those of an interrupted run included.
+        loader: the processes that read for it.
         live_curve: a file that grows by every row, for a person to watch; it ends with the folder.
         remarks: what a person should know of the start, one to a line.
     """
@@ -71,8 +72,9 @@ class Training:
         self._network = network.to(group.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self._plan, self._runtime, self._group = plan, runtime, group
         self._optimizer = build_optimizer(network, plan.training)
+        self.loader = size_loader(plan, workers=runtime.loader_workers, group=group)
         self._resume_point = folder / "resume.safetensors"
-        self.remarks = [f"the curve so far grows in {self.live_curve}"]
+        self.remarks = [f"the curve so far grows in {self.live_curve}", *filter(None, [self.loader.remark])]
         try:
             self.first_step, self.rows = read_resume_point(self._resume_point, network, self._optimizer)
         except ValueError as error:
@@ -90,8 +92,7 @@ class Training:
             ValueError: a loss is not finite, a file is missing or damaged, or a batch cannot be shared evenly.
         """
         crops = Crops(self._plan, cache_bytes=int(self._runtime.cache_gib * 2**30) // self._group.size)
-        workers = self._runtime.loader_workers
-        return self.train_on(load_batches(crops, first_step=self.first_step, workers=workers, group=self._group))
+        return self.train_on(load_batches(crops, first_step=self.first_step, loader=self.loader, group=self._group))
 
     def train_on(self, batches: Iterable[Batch]) -> Iterator[StepRecord]:
         """Do the same on given batches.

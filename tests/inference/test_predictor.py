@@ -95,6 +95,13 @@ def test_overlapping_windows_are_averaged_per_pixel() -> None:
     assert result[0].tolist() == [[0.0, 0.0, 0.5, 0.5, 1.0, 1.0]] * 4
 
 
+def test_more_windows_than_anyone_waits_for_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"at most 100,000 windows in an image - found 120,000 of 1x1 in 300x400 - raise stride_ratio"
+    ):
+        predict_windows(lambda windows: windows, torch.zeros(3, 300, 400), window=(1, 1), stride_ratio=1.0, batch_size=1)
+
+
 def test_the_prediction_is_the_arg_max() -> None:
     model, picture = predictor(), image(20, 30)
     assert (model.prediction(picture) == model.probabilities(picture).argmax(axis=0)).all()

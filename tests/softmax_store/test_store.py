@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.params import StoreParams
+from pipeline.softmax_store.arrays import TILE
 from pipeline.softmax_store.confidences import link_confidences
 from pipeline.softmax_store.quantized_map import precision_of
 from pipeline.softmax_store.reader import SoftmaxStore
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.softmax_store.cases import CLASS_NAMES, ONE_IMAGE, SIZES, digests, open_writer, street_probs, write_maps, write_pending
-from tests.strategies import Maps, softmax_maps
+from tests.strategies import Maps, make_probs, softmax_maps
 
 
 @settings(max_examples=15, deadline=None)
@@ -74,6 +75,31 @@ def test_any_shard_size_gives_the_same_values(tmp_path: Path, images: float) -> 
     for index, probs in enumerate(street_probs()):
         np.testing.assert_array_equal(store.softmax(index), probs.astype(np.float16))
         assert int(store.counts_of(range(index, index + 1)).sum()) == SIZES[index][0] * SIZES[index][1]
+
+
+def test_one_large_image_among_small_ones_makes_none_of_them_large(tmp_path: Path) -> None:
+    sizes = [(32, 32), (20, 33), (700, 1100), (32, 32)]
+    rng = np.random.default_rng(0)
+    maps = [make_probs(rng, size, len(CLASS_NAMES), (0, 2)) for size in sizes]
+    writer = open_writer(tmp_path, sizes)
+    write_pending(writer, maps)
+    store = SoftmaxStore(writer.path)
+    for index, probs in enumerate(maps):
+        np.testing.assert_array_equal(store.softmax(index), probs.astype(np.float16))
+        np.testing.assert_array_equal(store.prediction(index), probs.astype(np.float16).argmax(axis=0))
+    described = json.loads((writer.path / "softmax/zarr.json").read_text())
+    assert described["chunk_grid"]["configuration"]["chunk_shape"] == [1, 3, 1024, 1536]
+    assert described["codecs"][0]["configuration"]["chunk_shape"] == [1, 3, TILE, TILE]
+    # Of a small image there is one chunk; the others are holes of the shard.
+    [shard] = (file for file in (writer.path / "softmax/c/0").rglob("*") if file.is_file())
+    places = np.frombuffer(shard.read_bytes()[-4 - 6 * 16 : -4], "<u8").reshape(6, 2)
+    assert (places[:, 1] != 2**64 - 1).tolist() == [True] + 5 * [False]
+
+
+def test_images_of_one_size_have_one_chunk_each_however_large(tmp_path: Path) -> None:
+    writer = open_writer(tmp_path, [(600, 700), (600, 700)])
+    described = json.loads((writer.path / "softmax/zarr.json").read_text())
+    assert described["codecs"][0]["configuration"]["chunk_shape"] == [1, 3, 600, 700]
 
 
 def test_provenance_is_kept(tmp_path: Path) -> None:

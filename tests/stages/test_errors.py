@@ -1,6 +1,7 @@
 """What a user can get wrong ends a stage with one line on stderr, exit code 1 and no half-written out."""
 
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -166,6 +167,37 @@ def test_a_full_disk(broken: Path) -> None:
     assert done.stderr.strip().splitlines()[-1].startswith("Error: ")
     assert "Traceback" not in done.stderr
     assert not (broken / "out/softmax.zarr").exists()
+
+
+def test_an_argument_that_is_not_there(broken: Path) -> None:
+    (broken / "data/rounds/0/model.safetensors").unlink()
+    fails(broken, *INFER, says="--teacher - expected a file or folder to read - Path 'data/rounds/0/model.safetensors' does not")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="takes root's rights away")
+def test_a_store_without_access_is_not_to_be_deleted(broken: Path) -> None:
+    (broken / "data/rounds/1/confidences.zarr/confidence_counts").chmod(0)
+    words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-m", f"stages.{SOLVE[0]}", *SOLVE[1:]]
+    done = subprocess.run(words, cwd=broken, env=environment(), capture_output=True, text=True, check=False)
+    (broken / "data/rounds/1/confidences.zarr/confidence_counts").chmod(0o755)
+    assert done.returncode == 1
+    [line] = said(done.stderr)
+    assert "Permission denied - correct access" in line
+    assert "delete" not in line
+
+
+def test_an_image_too_large_for_memory_is_one_line(broken: Path) -> None:
+    change_params(broken, {"inference.long_side": 32768, "inference.sliding_window": False})
+    words = [sys.executable, "-m", "stages.predict", "--model", "data/rounds/0/model.safetensors", "--protocol", "params"]
+    done = subprocess.run(
+        [*words, "--images", "data/prepared/images", "--out", "out"],
+        cwd=broken, env=environment(), capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30)),
+    )  # fmt: skip
+    assert done.returncode == 1
+    [line] = said(done.stderr)
+    assert line.startswith("Error: memory - expected enough of it - ")
+    assert "inference.long_side" in line
 
 
 def test_one_unlabeled_image_is_enough(tmp_path: Path) -> None:

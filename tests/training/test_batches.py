@@ -10,6 +10,7 @@ from pipeline.params import AugmentationParams
 from pipeline.samples.sample_lists import Sample
 from pipeline.training.batches import Batch, Crops, epoch_order, load_batches
 from pipeline.training.plan import TrainingPlan
+from pipeline.training.shared_memory import fit_loader
 from pipeline.training.training_set import TrainingSet
 from tests.training.cases import ALONE, CATALOG, PARAMS, draw_sets
 
@@ -43,7 +44,8 @@ def batches(
         seed=1,
         round_key="1",
     )
-    return list(load_batches(Crops(plan, cache_bytes=cache_bytes), first_step=first, workers=workers, group=group))
+    loader = fit_loader(workers, crops=1, crop_pixels=1, free=None)
+    return list(load_batches(Crops(plan, cache_bytes=cache_bytes), first_step=first, loader=loader, group=group))
 
 
 def same(one: list[Batch], other: list[Batch]) -> bool:

@@ -1,0 +1,59 @@
+"""How long a process lives: no longer than who waits for its work, and never with a traceback where somebody ends it."""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LAUNCHER = "DARS_LAUNCHER"
+"""The variable by which a stage that starts itself several times tells the others its number."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def begin_process() -> None:
+    """Settle what shall hold from the first moment of a stage's process, while the packages that it needs are imported.
+
+    Ctrl-C ends it without a word until `interruptible` says otherwise: there is nothing to put away. What DVC or a launcher
+    started dies with it: an orphan of a killed `dvc` would write its outs over those of the next run. A stage by hand outlives
+    its shell.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and is not ignored, as below nohup
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    launched = os.environ.get(LAUNCHER)
+    if launched is not None:
+        die_with(int(launched))
+    elif os.environ.keys() & {"DVC_STAGE", "TORCHELASTIC_RUN_ID"}:
+        parent = os.getppid()
+        die_with(parent)
+        # A parent that died before had the session of its children; who adopts orphans has another.
+        if "DVC_STAGE" in os.environ and os.getsid(parent) != os.getsid(0):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_with(parent: int) -> None:
+    """Have the system kill this process as soon as `parent`, which started it, has ended; on Linux alone.
+
+    Children do not inherit it. Shells become the program that they are to run, so the parent of a stage is `dvc` itself.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt in the block, once, in a process that `begin_process` has settled."""
+    settled = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    if settled:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        # Behind the block the interpreter puts itself away; a second Ctrl-C has no patience for it.
+        if settled:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,0 +1,112 @@
+"""What DVC or a launcher started dies with it, what a person started does not, and Ctrl-C never shows a traceback."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.machine.lifetime import LAUNCHER
+
+ROOT = Path(__file__).parents[2]
+CHILD = """
+import os, sys, time
+if sys.argv[1] == "late":
+    time.sleep(0.5)  # the parent is gone by now
+from pipeline.machine.lifetime import begin_process
+begin_process()
+print("lives", os.getpid(), flush=True)
+time.sleep(30)
+"""
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2]])
+print("started", child.pid, flush=True)
+time.sleep(30)
+"""
+INTERRUPTED = """
+import signal, time
+from pipeline.machine.lifetime import begin_process, interruptible
+begin_process()
+print("importing", flush=True)
+{pause}
+try:
+    with interruptible():
+        print("working", flush=True)
+        time.sleep(30)
+except KeyboardInterrupt:
+    print("put away", flush=True)
+"""
+
+
+def environment(**more: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in {"DVC_STAGE", LAUNCHER, "TORCHELASTIC_RUN_ID"}}
+    return inherited | {"PYTHONPATH": str(ROOT)} | more
+
+
+def is_alive(process: int) -> bool:
+    status = Path(f"/proc/{process}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system call is Linux's")
+@pytest.mark.parametrize(
+    ("how", "variables", "lives"),
+    [
+        ("soon", {"DVC_STAGE": "infer@1"}, False),
+        ("late", {"DVC_STAGE": "infer@1"}, False),
+        ("soon", {}, True),
+        ("late", {}, True),
+    ],
+)
+def test_a_stage_dies_with_the_dvc_that_started_it_and_by_hand_lives_on(how: str, variables: dict[str, str], lives: bool) -> None:
+    command = [sys.executable, "-c", PARENT, CHILD, how]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment(**variables), start_new_session=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline().split()[1])
+        if how == "soon":
+            assert parent.stdout.readline().startswith("lives")
+        parent.kill()
+        parent.wait()
+        until = time.monotonic() + 5
+        try:
+            if lives and how == "late":
+                assert parent.stdout.readline().startswith("lives")
+            while is_alive(child) != lives and time.monotonic() < until:
+                time.sleep(0.02)
+            assert is_alive(child) == lives
+        finally:
+            if is_alive(child):
+                os.kill(child, signal.SIGKILL)
+
+
+def test_a_worker_of_a_launcher_that_has_gone_does_not_begin() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, "soon"], env=environment(**{LAUNCHER: str(gone.pid)}), capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")
+
+
+@pytest.mark.parametrize(
+    ("pause", "heard", "ends"),
+    [("time.sleep(30)", "importing", (-signal.SIGINT, "")), ("", "importing\nworking", (0, "put away\n"))],
+    ids=["while importing", "at work"],
+)
+def test_an_interrupt_while_importing_is_silent_and_at_work_puts_away(pause: str, heard: str, ends: tuple[int, str]) -> None:
+    program = [sys.executable, "-c", INTERRUPTED.format(pause=pause)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in heard.splitlines():
+            assert process.stdout.readline().strip() == line
+        process.send_signal(signal.SIGINT)
+        left, errors = process.stdout.read(), process.stderr.read()
+    assert (process.returncode, left) == ends
+    assert errors == ""
