@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.files import digest
@@ -133,3 +134,14 @@ def test_a_process_that_is_ended_from_outside_is_one_line(workspace: Path, sent:
         [line] = messages
         assert re.match(rf"Error: process [01] of 2 - expected it to end by itself - ended by {sent.name} - ", line)
     assert not (workspace / "out/model.safetensors").exists()
+
+
+def test_no_worker_outlives_a_launcher_that_is_killed_while_they_import(workspace: Path) -> None:
+    command = [sys.executable, "-m", f"stages.{INFER[0]}", *INFER[1:]]
+    launcher = subprocess.Popen(command, cwd=workspace, env=environment(), stderr=subprocess.DEVNULL)
+    while len(workers := [child for child in psutil.Process(launcher.pid).children() if "stages.infer" in child.cmdline()]) < 2:
+        assert launcher.poll() is None
+        time.sleep(0.01)
+    launcher.kill()
+    launcher.wait()
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
