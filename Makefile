@@ -56,7 +56,7 @@ format: $(INSTALLED) ## Format the code and mend what the linter can.
 	ruff format
 	ruff check --fix
 
-clean: $(INSTALLED) ## Remove partial work of interrupted runs and killed experiments; finished artifacts stay.
+clean: ## Remove partial work of interrupted runs and killed experiments; finished artifacts stay.
 	@python -m stages.clean
 
 repair: $(INSTALLED) ## Put right what a kill of dvc or a power cut has torn, where dvc cannot start or its cache is damaged.

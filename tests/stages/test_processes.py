@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -145,3 +146,16 @@ def test_no_worker_outlives_a_launcher_that_is_killed_while_they_import(workspac
     launcher.kill()
     launcher.wait()
     assert psutil.wait_procs(workers, timeout=10)[1] == []
+
+
+def test_processes_of_one_machine_listen_to_no_network(workspace: Path) -> None:
+    command = [sys.executable, "-m", f"stages.{SAMPLE[0]}", *SAMPLE[1:]]
+    places = set()
+    with subprocess.Popen(command, cwd=workspace, env=environment(), stderr=subprocess.DEVNULL) as stage:
+        own = psutil.Process(stage.pid)
+        while stage.poll() is None:
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                for process in [own, *own.children(recursive=True)]:
+                    places |= {one.laddr.ip for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN}
+    assert stage.returncode == 0
+    assert places == {"127.0.0.1"}
