@@ -9,7 +9,7 @@ unexport PYTHONPATH PYTHONHOME
 # Where pip-tools lives while it locks; make clean removes it.
 LOCK := .scratch/lock
 
-.PHONY: help venv lock repro test bench lint format clean
+.PHONY: help venv lock repro test bench lint format clean repair
 
 help: ## Show the commands.
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,5 +56,8 @@ format: $(INSTALLED) ## Format the code and mend what the linter can.
 	ruff format
 	ruff check --fix
 
-clean: ## Remove partial work of interrupted runs; finished artifacts stay.
-	rm -rf .scratch
+clean: ## Remove partial work of interrupted runs and killed experiments; finished artifacts stay.
+	@python -m stages.clean
+
+repair: $(INSTALLED) ## Put right what a kill of dvc or a power cut has torn, where dvc cannot start or its cache is damaged.
+	@python -m stages.repair

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
-from pipeline.machine.process_group import TIMEOUT, ProcessGroup, count_processes, local_rank
+from pipeline.machine.process_group import TIMEOUT, ProcessGroup, count_processes, local_rank, meeting
 from pipeline.params import RuntimeParams
 from pipeline.runtime import prepare_device
 
@@ -67,7 +67,8 @@ def join_devices(runtime: RuntimeParams) -> Iterator[DeviceGroup]:
     device = prepare_device(runtime.model_copy(update={"device": f"cuda:{local}"}) if on_gpu else runtime)
     if on_gpu:
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=TIMEOUT, device_id=device if on_gpu else None)
+    engine, own = ("nccl", device) if on_gpu else ("gloo", None)
+    distributed.init_process_group(engine, timeout=TIMEOUT, device_id=own, **meeting())
     yield DeviceGroup(distributed.get_rank(), size, device)
     # Not after an error: NCCL would wait here for processes that wait for this one, and the error would never be told.
     distributed.destroy_process_group()

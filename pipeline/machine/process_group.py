@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.files import atomic_path
 
@@ -17,6 +17,9 @@ Item = TypeVar("Item")
 
 TIMEOUT = timedelta(days=30)
 """How long a process waits for the others: as long as it takes. The launcher ends it where one of them has died."""
+
+MEETING = "DARS_MEETING"
+"""The variable by which a stage that starts itself several times names the file in which the others meet."""
 
 _LAUNCHED = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR"}
 """What `torchrun` tells a process; a scheduler's WORLD_SIZE alone means nothing."""
@@ -121,6 +124,13 @@ def local_rank() -> int:
     return int(os.environ["LOCAL_RANK"]) if count_processes() > 1 else 0
 
 
+def meeting() -> dict[str, Any]:
+    """Return where the processes meet, as torch takes it: in a file, or, started by `torchrun`, where its variables say."""
+    if (file := os.environ.get(MEETING)) is None:
+        return {}
+    return {"init_method": f"file://{file}", "rank": rank(), "world_size": count_processes()}
+
+
 @contextmanager
 def join_processes() -> Iterator[ProcessGroup]:
     """Join the processes that `torchrun` started, or be alone; for work on the CPU."""
@@ -129,7 +139,7 @@ def join_processes() -> Iterator[ProcessGroup]:
         return
     from torch import distributed
 
-    distributed.init_process_group("gloo", timeout=TIMEOUT)
+    distributed.init_process_group("gloo", timeout=TIMEOUT, **meeting())
     try:
         yield ProcessGroup(distributed.get_rank(), distributed.get_world_size())
     finally:

@@ -12,11 +12,14 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from pipeline.files import digest
+
+_LOCKS = "locks"
 
 FORMAT = 1
 """Version of what stages leave in their scratch folders; part of every fingerprint."""
@@ -41,8 +44,8 @@ def open_scratch(
 ) -> Iterator[Scratch]:
     """Hold the scratch folder of this stage and fingerprint; remove it when the block ends without an error.
 
-    The folder lies below `.scratch` of the main workspace (`DVC_ROOT`, also in temporary experiments). A killed `dvc` can leave
-    its stage running: then this waits for that process and, if it brought the same work to its end, says so in `finished`.
+    The folder lies below `.scratch` of the main workspace (`DVC_ROOT`, also in temporary experiments). Where another process
+    works on the same, a stage by hand for instance, this waits and, if that brought the work to its end, says so in `finished`.
 
     Args:
         outs: what the stage writes; only looked at after a wait.
@@ -55,18 +58,41 @@ def open_scratch(
     root = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch"
     folder = root / stage / _fingerprint(parameters, inputs)
     outs_key = hashlib.sha256("\0".join(str(out.absolute()) for out in outs).encode()).hexdigest()[:32]
-    # Not `exist_ok`, which looks again: the holder may take the folder away in between.
-    with suppress(FileExistsError):
-        folder.mkdir(parents=True)
-    # Whoever writes these outs holds their lock, whatever its parameters: an orphan never overwrites a newer run's outs.
-    with _lock(root / "locks" / outs_key, on_wait), _lock(root / "locks" / f"{stage}-{folder.name}", on_wait):
-        # The folder was there before the wait: who completes the work takes it away, who is killed leaves it.
-        completed = not folder.exists()
+    # Whoever writes these outs holds their lock, whatever its parameters: two never write the same outs at the same time.
+    with _lock(root / _LOCKS / outs_key, on_wait) as outs_lock, _lock(root / _LOCKS / f"{stage}-{folder.name}", on_wait):
+        # What the holder that this one has waited for has left: outs from before a wait could be of other work.
+        completed = outs_lock.waited and outs_lock.left.endswith(f" {folder.name}")
         if fresh:
             _remove(folder)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         yield Scratch(folder=folder, finished=completed and not fresh and all(out.exists() for out in outs))
+        outs_lock.write(f"{os.getpid()} has finished {folder.name}")
         _remove(folder)
+
+
+def clean_scratch(root: Path) -> Iterator[str]:
+    """Remove partial work that no process holds; yield a line for each stage, and for each folder that is held.
+
+    Args:
+        root: of the workspace.
+    """
+    for stage in sorted((root / ".scratch").glob("*")):
+        if stage.name == _LOCKS:  # stay: who removed one would let two processes hold it
+            continue
+        removed = 0
+        for folder in sorted(stage.iterdir()) if stage.is_dir() else []:
+            lock = root / ".scratch" / _LOCKS / f"{stage.name}-{folder.name}"
+            held = lock.open("a+", encoding="utf-8") if lock.exists() else nullcontext()
+            with held as file:
+                if file is not None and not _try(file):
+                    yield f"{folder} stays: {_holder(file)} works on it"
+                    continue
+                _remove(folder)
+                removed += 1
+        with suppress(OSError):  # somebody's work lies there
+            stage.rmdir() if stage.is_dir() else stage.unlink()
+        if removed:
+            yield f"removed the partial work of {stage.name}"
 
 
 def _remove(folder: Path) -> None:
@@ -78,25 +104,49 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class _Lock:
+    """A lock that this process holds: whether it had to wait for it, and what the last holder left in its file."""
+
+    file: TextIO
+    waited: bool
+    left: str
+
+    def write(self, text: str) -> None:
+        self.file.truncate(0)
+        self.file.write(text)
+        self.file.flush()
+
+
 @contextmanager
-def _lock(path: Path, on_wait: Callable[[str], None]) -> Iterator[None]:
+def _lock(path: Path, on_wait: Callable[[str], None]) -> Iterator[_Lock]:
     """Hold a lock until the block ends, or this process and every worker that it has forked; its file stays.
 
     `fcntl` and not the library `filelock`, whose locks forked workers drop: those of a killed process would no longer count.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "?"
-            on_wait(f"process {holder} of an earlier run, or a worker that it left, still works on this: waiting for it to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.truncate(0)
+    with path.open("a+", encoding="utf-8") as file:
+        waited = not _try(file)
+        if waited:
+            on_wait(f"{_holder(file)} of an earlier run, or a worker that it left, still works on this: waiting for it to end")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        lock = _Lock(file, waited, file.read())
         lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+        yield lock
+
+
+def _try(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(file: TextIO) -> str:
+    file.seek(0)
+    return f"process {(file.read().split() or ['?'])[0]}"
 
 
 def _fingerprint(parameters: Mapping[str, object], inputs: Sequence[Path]) -> str:

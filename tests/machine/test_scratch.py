@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.machine.scratch import Scratch, open_scratch
+from pipeline.machine.scratch import Scratch, clean_scratch, open_scratch
 
 ROOT = Path(__file__).parents[2]
 WORKER = """
@@ -204,6 +204,37 @@ def test_a_worker_that_a_killed_process_left_still_holds_its_work(tmp_path: Path
             assert hear(first) == "worker"
             assert hear(second).split() == [name, "False", "True"]
             release(second, "leave")
+
+
+def test_outs_of_other_work_are_not_taken_for_what_a_fresh_run_was_killed_at(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("of other parameters")
+    with start("kill", tmp_path) as first:
+        name = hear(first).split()[0]
+        with start("leave", tmp_path) as second:
+            assert hear(second).startswith(f"process {first.pid} of an earlier run")
+            # As if killed between removing its folder and making it anew.
+            (tmp_path / ".scratch" / "infer@1" / name).rmdir()
+            first.kill()
+            assert hear(second).split() == [name, "False", "True"]
+            release(second, "leave")
+
+
+def test_cleaning_leaves_what_a_process_holds_and_removes_the_rest(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), scratch_of({"a": 2}) as abandoned:  # noqa: PT012 - the error comes after some work
+        (abandoned.folder / "shard").write_text("1")
+        raise RuntimeError
+    (tmp_path / ".scratch/lock/bin").mkdir(parents=True)
+    with start("leave", tmp_path) as process:
+        held = tmp_path / ".scratch" / "infer@1" / hear(process).split()[0]
+        stays, *removed = clean_scratch(tmp_path)
+        assert stays == f"{held} stays: process {process.pid} works on it"
+        assert removed == [f"removed the partial work of {stage}" for stage in ("infer@1", "lock")]
+        assert sorted(path.name for path in (tmp_path / ".scratch").iterdir()) == ["infer@1", "locks"]
+        assert [*(tmp_path / ".scratch/infer@1").iterdir()] == [held]
+        release(process, "leave")
+    assert process.returncode == 0
+    assert list(clean_scratch(tmp_path)) == []
+    assert [path.name for path in (tmp_path / ".scratch").iterdir()] == ["locks"]
 
 
 def test_two_waiting_processes_go_one_after_the_other(tmp_path: Path) -> None:

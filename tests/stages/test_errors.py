@@ -4,8 +4,10 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,6 +186,23 @@ def test_a_store_without_access_is_not_to_be_deleted(broken: Path) -> None:
     [line] = said(done.stderr)
     assert "Permission denied - correct access" in line
     assert "delete" not in line
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["interrupt", "terminate"])
+@pytest.mark.parametrize("after", [0.1, 0.5, 1.5])
+def test_an_end_from_outside_is_no_traceback_also_while_packages_are_imported(
+    broken: Path, sent: signal.Signals, code: int, after: float
+) -> None:
+    words = [sys.executable, "-m", f"stages.{PRETRAIN[0]}", *PRETRAIN[1:]]
+    change_params(broken, {"pretrain.steps": 5000})
+    with subprocess.Popen(words, cwd=broken, env=environment(), stderr=subprocess.PIPE, text=True) as stage:
+        time.sleep(after)
+        stage.send_signal(sent)
+        assert stage.stderr is not None
+        errors = stage.stderr.read()
+    assert stage.returncode in {-sent, code}
+    assert set(said(errors)) <= {"Aborted!"}
+    assert not (broken / "out").exists()
 
 
 def test_an_image_too_large_for_memory_is_one_line(broken: Path) -> None:

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.files import digest
@@ -133,3 +135,27 @@ def test_a_process_that_is_ended_from_outside_is_one_line(workspace: Path, sent:
         [line] = messages
         assert re.match(rf"Error: process [01] of 2 - expected it to end by itself - ended by {sent.name} - ", line)
     assert not (workspace / "out/model.safetensors").exists()
+
+
+def test_no_worker_outlives_a_launcher_that_is_killed_while_they_import(workspace: Path) -> None:
+    command = [sys.executable, "-m", f"stages.{INFER[0]}", *INFER[1:]]
+    launcher = subprocess.Popen(command, cwd=workspace, env=environment(), stderr=subprocess.DEVNULL)
+    while len(workers := [child for child in psutil.Process(launcher.pid).children() if "stages.infer" in child.cmdline()]) < 2:
+        assert launcher.poll() is None
+        time.sleep(0.01)
+    launcher.kill()
+    launcher.wait()
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
+
+
+def test_processes_of_one_machine_listen_to_no_network(workspace: Path) -> None:
+    command = [sys.executable, "-m", f"stages.{SAMPLE[0]}", *SAMPLE[1:]]
+    places = set()
+    with subprocess.Popen(command, cwd=workspace, env=environment(), stderr=subprocess.DEVNULL) as stage:
+        own = psutil.Process(stage.pid)
+        while stage.poll() is None:
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                for process in [own, *own.children(recursive=True)]:
+                    places |= {one.laddr.ip for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN}
+    assert stage.returncode == 0
+    assert places == {"127.0.0.1"}

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.files import digest
@@ -83,7 +85,8 @@ def test_a_killed_stage_ends_with_the_bytes_of_an_undisturbed_one(prepared: Path
     assert not list((prepared / ".scratch").rglob("resume.safetensors"))
 
 
-def test_a_killed_repro_goes_on_where_it_stopped(prepared: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [True, False], ids=["with its stage", "alone"])
+def test_a_killed_repro_goes_on_where_it_stopped(prepared: Path, tmp_path: Path, whole: bool) -> None:
     folder = make_workspace(tmp_path / "clone", LONGER | {"pretrain.steps": 400})
     dvc(folder, "repro", "prepare")
     process = subprocess.Popen(
@@ -97,8 +100,10 @@ def test_a_killed_repro_goes_on_where_it_stopped(prepared: Path, tmp_path: Path)
     while not (points := list((folder / ".scratch").rglob("resume.safetensors"))):
         assert process.poll() is None
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
+    stages = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGKILL) if whole else process.kill()
     process.wait()
+    assert psutil.wait_procs(stages, timeout=10)[1] == [], "an orphan goes on"
     live = points[0].with_name("curve.tsv")
     early = live.read_text().splitlines()
     done = dvc(folder, "repro", "pretrain")
@@ -112,6 +117,31 @@ def test_a_killed_repro_goes_on_where_it_stopped(prepared: Path, tmp_path: Path)
     assert (folder / "data/rounds/0/curve.tsv").read_text().splitlines()[: len(early) - 1] == early[:-1]
     assert f"pretrain: the curve so far grows in {live}" in done.stderr
     assert re.search(r"400 of 400 steps \[.*\], loss \d\.\d{3}\n", done.stderr)
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.2], ids=["another", "the first"])
+def test_no_orphan_of_a_killed_repro_overwrites_what_the_next_one_wrote(prepared: Path, alpha: float) -> None:
+    change_params(prepared, {"alpha": 0.2})
+    dvc(prepared, "repro", "sample_labels@1")
+    change_params(prepared, {"alpha": 0.25})
+    process = subprocess.Popen(
+        ["dvc", "repro", "sample_labels@1"], cwd=prepared, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not (
+        stages := [child for child in psutil.Process(process.pid).children() if "stages.sample_labels" in child.cmdline()]
+    ):
+        assert process.poll() is None
+        time.sleep(0.005)
+    # Wherever in its start that is; it cannot get on while its dvc dies.
+    stages[0].suspend()
+    process.kill()
+    process.wait()
+    change_params(prepared, {"alpha": alpha})
+    dvc(prepared, "repro", "sample_labels@1")
+    with suppress(psutil.NoSuchProcess):
+        stages[0].resume()
+    assert psutil.wait_procs(stages, timeout=10)[1] == []
+    assert "up to date" in dvc(prepared, "status", "sample_labels@1").stdout
 
 
 def test_a_changed_parameter_never_takes_up_old_partial_work(prepared: Path) -> None:

@@ -1,0 +1,21 @@
+"""Command `clean`: remove partial work of interrupted runs and temporary workspaces of killed experiments."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.machine.scratch import clean_scratch
+from pipeline.workspace.holders import remove_temporary
+from stages.command import echo, one_line_errors
+
+
+@click.command()
+@one_line_errors
+def main() -> None:
+    """Remove what interrupted runs left; finished artifacts stay, and so does what a running process works on."""
+    root = Path()
+    echo(*clean_scratch(root), *remove_temporary(root))
+
+
+if __name__ == "__main__":
+    main()
