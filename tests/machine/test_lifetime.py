@@ -110,3 +110,15 @@ def test_an_interrupt_while_importing_is_silent_and_at_work_puts_away(pause: str
         left, errors = process.stdout.read(), process.stderr.read()
     assert (process.returncode, left) == ends
     assert errors == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [("MemoryError()", "Error: memory - expected enough of it - MemoryError - lower"), ("KeyError('ours')", "Traceback")],
+)
+def test_packages_that_find_no_memory_are_one_line_and_a_fault_of_ours_keeps_its_traceback(error: str, said: str) -> None:
+    program = f"from pipeline.machine.lifetime import begin_process\nbegin_process()\nraise {error}"
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
+    assert (done.stderr.count("\n") == 1) == said.startswith("Error")
