@@ -5,10 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,3 +139,20 @@ def run_stage(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run one stage's command in the workspace, without dvc."""
     words = [sys.executable, "-m", f"stages.{command[0]}", *command[1:]]
     return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+
+
+def all_end(processes: Iterable[psutil.Process], *, within: float = 10.0) -> bool:
+    """Return whether all processes end within some seconds; one that nobody has fetched the exit code of counts as ended."""
+    until = time.monotonic() + within
+    while any(map(_runs, processes)):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -6,6 +6,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
+
+from pipeline.machine.shortage import describe_shortage
 
 LAUNCHER = "DARS_LAUNCHER"
 """The variable by which a stage that starts itself several times tells the others its number."""
@@ -18,8 +21,9 @@ def begin_process() -> None:
 
     Ctrl-C ends it without a word until `interruptible` says otherwise: there is nothing to put away. What DVC or a launcher
     started dies with it: an orphan of a killed `dvc` would write its outs over those of the next run. A stage by hand outlives
-    its shell.
+    its shell. Where memory does not suffice for the packages, that is one line.
     """
+    sys.excepthook = _show_error
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and is not ignored, as below nohup
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     launched = os.environ.get(LAUNCHER)
@@ -31,6 +35,13 @@ def begin_process() -> None:
         # A parent that died before had the session of its children; who adopts orphans has another.
         if "DVC_STAGE" in os.environ and os.getsid(parent) != os.getsid(0):
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _show_error(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if line := describe_shortage(error):
+        sys.stderr.write(f"Error: {line}\n")
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 def die_with(parent: int) -> None:

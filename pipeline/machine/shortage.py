@@ -32,7 +32,7 @@ _NUMBERS = {
 _REMEDIES = {
     "memory": "lower the batch size, the window, inference.long_side, runtime.workers or runtime.loader_workers, or free memory",
     "shared memory": "give /dev/shm more room (docker run --shm-size=2g), or set runtime.loader_workers to 0",
-    "threads": "lower runtime.workers and runtime.threads, or raise `ulimit -u`",
+    "threads": "lower runtime.workers and runtime.threads, raise `ulimit -u`, or free memory",
     "open files": "raise `ulimit -n`, or lower runtime.workers and runtime.loader_workers",
 }
 _FILE_REMEDIES = {

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.machine.lifetime import LAUNCHER
+from tests.workspace import all_end
 
 ROOT = Path(__file__).parents[2]
 CHILD = """
@@ -47,11 +49,6 @@ def environment(**more: str) -> dict[str, str]:
     return inherited | {"PYTHONPATH": str(ROOT)} | more
 
 
-def is_alive(process: int) -> bool:
-    status = Path(f"/proc/{process}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="the system call is Linux's")
 @pytest.mark.parametrize(
     ("how", "variables", "lives"),
@@ -68,21 +65,18 @@ def test_a_stage_dies_with_the_dvc_that_started_it_and_by_hand_lives_on(how: str
         command, stdout=subprocess.PIPE, text=True, env=environment(**variables), start_new_session=True
     ) as parent:
         assert parent.stdout is not None
-        child = int(parent.stdout.readline().split()[1])
+        child = psutil.Process(int(parent.stdout.readline().split()[1]))
         if how == "soon":
             assert parent.stdout.readline().startswith("lives")
         parent.kill()
         parent.wait()
-        until = time.monotonic() + 5
         try:
             if lives and how == "late":
                 assert parent.stdout.readline().startswith("lives")
-            while is_alive(child) != lives and time.monotonic() < until:
-                time.sleep(0.02)
-            assert is_alive(child) == lives
+            assert all_end([child], within=0.3 if lives else 10) != lives
         finally:
-            if is_alive(child):
-                os.kill(child, signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 def test_a_worker_of_a_launcher_that_has_gone_does_not_begin() -> None:
@@ -110,3 +104,15 @@ def test_an_interrupt_while_importing_is_silent_and_at_work_puts_away(pause: str
         left, errors = process.stdout.read(), process.stderr.read()
     assert (process.returncode, left) == ends
     assert errors == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [("MemoryError()", "Error: memory - expected enough of it - MemoryError - lower"), ("KeyError('ours')", "Traceback")],
+)
+def test_packages_that_find_no_memory_are_one_line_and_a_fault_of_ours_keeps_its_traceback(error: str, said: str) -> None:
+    program = f"from pipeline.machine.lifetime import begin_process\nbegin_process()\nraise {error}"
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
+    assert (done.stderr.count("\n") == 1) == said.startswith("Error")

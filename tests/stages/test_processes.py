@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from pipeline.files import digest
-from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage, said
+from tests.workspace import TINY, all_end, change_params, command_of, dvc, environment, make_workspace, run_stage, said
 
 MANY = {**TINY, "data.streets.train_images": 30, "softmax_store.shard_mib": 0.06, "training.log_every": 1}
 INFER, STUDENT, SAMPLE = command_of("infer"), command_of("train_student"), command_of("sample_labels")
@@ -145,7 +145,7 @@ def test_no_worker_outlives_a_launcher_that_is_killed_while_they_import(workspac
         time.sleep(0.01)
     launcher.kill()
     launcher.wait()
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert all_end(workers)
 
 
 def test_processes_of_one_machine_listen_to_no_network(workspace: Path) -> None:

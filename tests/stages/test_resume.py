@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from pipeline.files import digest
-from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage
+from tests.workspace import TINY, all_end, change_params, command_of, dvc, environment, make_workspace, run_stage
 
 # More of these for a long look; each costs a start of Python.
 KILLS = int(os.environ.get("DARS_KILLS", "3"))
@@ -103,7 +103,7 @@ def test_a_killed_repro_goes_on_where_it_stopped(prepared: Path, tmp_path: Path,
     stages = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGKILL) if whole else process.kill()
     process.wait()
-    assert psutil.wait_procs(stages, timeout=10)[1] == [], "an orphan goes on"
+    assert all_end(stages), "an orphan goes on"
     live = points[0].with_name("curve.tsv")
     early = live.read_text().splitlines()
     done = dvc(folder, "repro", "pretrain")
@@ -140,7 +140,7 @@ def test_no_orphan_of_a_killed_repro_overwrites_what_the_next_one_wrote(prepared
     dvc(prepared, "repro", "sample_labels@1")
     with suppress(psutil.NoSuchProcess):
         stages[0].resume()
-    assert psutil.wait_procs(stages, timeout=10)[1] == []
+    assert all_end(stages)
     assert "up to date" in dvc(prepared, "status", "sample_labels@1").stdout
 
 
