@@ -8,6 +8,7 @@ import click
 
 from tests.benchmarks.growth import growth
 from tests.benchmarks.inference import inference
+from tests.benchmarks.integrity import integrity
 from tests.benchmarks.labeling import labeling
 from tests.benchmarks.measure import machine
 from tests.benchmarks.overhead import overhead
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "pictures": lambda folder: pictures(folder, 8),
     "feeding": lambda folder: feeding(folder, 24),
     "overhead": overhead,
+    "integrity": integrity,
 }
 LONG: dict[str, Callable[[Path], Iterator[Row]]] = {
     "growth": lambda folder: growth(folder, (50, 100, 200, 400), 512, 1024),

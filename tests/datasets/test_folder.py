@@ -125,6 +125,17 @@ def test_a_label_file_of_another_name_is_told_how_names_go(root: Path) -> None:
         find_folder(root)
 
 
+def test_a_class_list_that_explodes_or_nests_is_one_line(root: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 12)]
+    for text in ("\n".join([*lines, "classes: *a11"]), "classes: " + "[" * 5000 + "]" * 5000):
+        declare(root, text)
+        with pytest.raises(ValueError, match=r"classes.yaml - ") as caught:
+            find_folder(root)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 600
+
+
 def test_what_is_left_out_is_counted_and_named(root: Path) -> None:
     assert find_folder(root).remarks == ()
     for name in ("IMG_1.HEIC", "notes.txt", "Thumbs.db", "._x.jpg", ".DS_Store"):
