@@ -1,6 +1,5 @@
 """What a user can get wrong ends a stage with one line on stderr, exit code 1 and no half-written out."""
 
-import json
 import os
 import resource
 import shutil
@@ -10,11 +9,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.selection import Selection
 from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage, said
 
 SOLVE, SAMPLE, PRETRAIN, INFER, CALIBRATE, STUDENT = (
@@ -99,12 +100,22 @@ def test_a_store_that_is_none(broken: Path) -> None:
 
 
 def test_counts_and_pixels_that_disagree(broken: Path) -> None:
-    text = (broken / "data/rounds/1/selection.json").read_text()
-    selection = broken / "data/rounds/1/selection.json"
-    tree = json.loads(text)
-    tree["realized_counts"][0] += 1
-    selection.write_text(json.dumps(tree))
-    fails(broken, *SAMPLE, says="pixels by class")
+    path = broken / "data/rounds/1/selection.json"
+    chosen = Selection.read(path)
+    label = chosen.draws.index(max(chosen.draws))
+
+    def changed(values: tuple[Any, ...], value: object) -> tuple[Any, ...]:
+        return (*values[:label], value, *values[label + 1 :])
+
+    # Sealed as they are, other draws and other thresholds do not fit what the store counts.
+    for change in ({"draws": changed(chosen.draws, 0)}, {"class_thresholds": changed(chosen.class_thresholds, None)}):
+        chosen.model_copy(update=change).write(path)
+        fails(broken, *SAMPLE, says="pixels by class to draw among")
+
+
+def test_a_ratio_that_labels_no_pixel_is_no_silent_control(broken: Path) -> None:
+    change_params(broken, {"alpha": 1e-9})
+    fails(broken, *SOLVE, says="expected pixels for the method dars to label - found none of")
 
 
 def test_a_damaged_softmax_store_is_not_calibrated(broken: Path) -> None:

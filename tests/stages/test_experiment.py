@@ -78,7 +78,8 @@ def test_git_tracks_the_summary_and_no_other_artifact(experiment: Path) -> None:
 def test_metrics_say_how_they_were_measured(experiment: Path) -> None:
     for key in (0, 1, 2):
         tree = read(experiment, key, "metrics")
-        assert {"mean_iou", "tail_mean_iou", "pixel_accuracy", "iou", "protocol", "tail_classes", "confusion"} == set(tree)
+        measures = {"mean_iou", "tail_mean_iou", "pixel_accuracy", "iou", "protocol", "tail_classes", "confusion"}
+        assert measures | {"sha256"} == set(tree)
         assert "3 val images of streets" in tree["protocol"]
     quality = read(experiment, 2, "statistics")
     assert {"coverage", "kl", "kl_true", "accuracy", "classes"} <= set(quality)
