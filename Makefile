@@ -9,7 +9,7 @@ unexport PYTHONPATH PYTHONHOME
 # Where pip-tools lives while it locks; make clean removes it.
 LOCK := .scratch/lock
 
-.PHONY: help venv lock repro test bench lint format clean repair
+.PHONY: help venv lock repro test bench torture lint format clean repair
 
 help: ## Show the commands.
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ test: lint ## Lint, type-check and test.
 
 bench: $(INSTALLED) ## Measure the pixel paths beside their references and limits: a table of ratios.
 	OMP_NUM_THREADS=1 python -m tests.benchmarks $(BENCH)
+
+torture: $(INSTALLED) ## Kill, damage and starve a tiny experiment; TORTURE="--kills 1000" says how (python -m tests.torture --help).
+	OMP_NUM_THREADS=1 python -m tests.torture $(TORTURE)
 
 lint: $(INSTALLED)
 	ruff check
