@@ -1,6 +1,11 @@
 """The order of the tests: files that run whole stages take minutes and come first, so that no core ends with one alone."""
 
+import signal
+
 import pytest
+
+# A shell starts what it runs in the background with SIGINT ignored, and so would be every stage that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

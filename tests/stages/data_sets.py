@@ -34,7 +34,7 @@ def check_pseudo_labels(folder: Path, key: str) -> None:
     """Check that there is a pseudo-label map of each unlabeled image's size, and that padding never counts."""
     selection = json.loads((folder / f"data/rounds/{key}/selection.json").read_text())
     rows = [line.split("\t") for line in (folder / "data/prepared/unlabeled.tsv").read_text("utf-8").splitlines()]
-    sizes = {row[0]: (int(row[1]), int(row[2])) for row in rows[1:]}
+    sizes = {row[0]: (int(row[1]), int(row[2])) for row in rows[1:-1]}
     maps = {path.stem: pixels(path) for path in (folder / f"data/rounds/{key}/pseudo_labels").iterdir()}
     assert {name: labels.shape for name, labels in maps.items()} == sizes
     assert sum(labels.size for labels in maps.values()) == selection["num_pixels"]

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.sample_lists import write_samples
 from pipeline.selection import Selection
 from tests.workspace import TINY, change_params, command_of, dvc, environment, make_workspace, run_stage, said
 
@@ -136,8 +138,9 @@ def test_a_damaged_teacher(broken: Path) -> None:
 
 
 def test_a_teacher_of_other_classes(broken: Path) -> None:
-    text = (broken / "data/prepared/labeled_catalog.json").read_text().replace('"road"', '"street"')
-    (broken / "data/prepared/labeled_catalog.json").write_text(text)
+    path = broken / "data/prepared/labeled_catalog.json"
+    catalog = Catalog.read(path)
+    catalog.model_copy(update={"class_names": ("street", *catalog.class_names[1:])}).write(path)
     fails(broken, *STUDENT, says="expected the classes of")
 
 
@@ -154,8 +157,7 @@ def test_a_label_file_that_has_changed(broken: Path) -> None:
 
 
 def test_an_empty_list(broken: Path) -> None:
-    lines = (broken / "data/prepared/labeled.tsv").read_text().splitlines()
-    (broken / "data/prepared/labeled.tsv").write_text(lines[0] + "\n")
+    write_samples(broken / "data/prepared/labeled.tsv", [])
     fails(broken, *PRETRAIN, says="found an empty list")
 
 
