@@ -47,8 +47,12 @@ def run_part(
     work = partial(_trial, part, experiment, seed, until)
     wanted = range(part.trials) if numbers is None else numbers
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork"), initializer=enter_namespace) as pool:
+        results = []
         done = tqdm(zip(wanted, pool.map(work, wanted), strict=True), desc=part.name, total=len(wanted), mininterval=5.0)
-        return [(number, result) for number, results in done for result in results]
+        for number, found in done:
+            results += [(number, result) for result in found]
+            done.set_postfix_str(f"{sum(not result.good for _, result in results)} broken promises", refresh=False)
+    return results
 
 
 def _trial(part: Part, experiment: Experiment, seed: int, until: float, number: int) -> Sequence[Result]:

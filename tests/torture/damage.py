@@ -88,7 +88,7 @@ def _partial(bench: Bench, stage: Stage) -> list[str]:
     ]
 
 
-def damage_input(bench: Bench, number: int, seed: Random) -> Sequence[Result]:
+def damage_input(bench: Bench, number: int, rng: Random) -> Sequence[Result]:
     """Damage one file and run one stage that reads it."""
     planned = plan(bench, Random(0))
     name, path, damage = planned[number % len(planned)]
@@ -96,7 +96,7 @@ def damage_input(bench: Bench, number: int, seed: Random) -> Sequence[Result]:
     bench.restore(scratch=name if path.startswith(".scratch") else None)
     bench.remove_outs(stage)
     detail = f"{name}, {path}, {damage}"
-    if not _harm(bench, path, damage, seed):
+    if not _harm(bench, path, damage, rng):
         return [Result(artifact(path), "not applicable", good=True, detail=detail)]
     return [
         judge(

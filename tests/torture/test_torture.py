@@ -112,7 +112,7 @@ def talk() -> None:
 def fail_in_three_ways(bench: Bench) -> tuple[list[str], bool]:
     stage = bench.experiment.stage("summarize")
     bench.restore()
-    said = [bench.start(stage.run(way)).end(2.0).describe() for way in (hang, fail, talk)]
+    said = [bench.start(stage.run(way)).end(5.0).describe() for way in (hang, fail, talk)]
     return said, bool(processes_in(bench.folder))
 
 
