@@ -153,6 +153,6 @@ def all_end(processes: Iterable[psutil.Process], *, within: float = 10.0) -> boo
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
