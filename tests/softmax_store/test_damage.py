@@ -1,3 +1,4 @@
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -156,3 +157,33 @@ def test_an_unfinished_store_is_an_error(tmp_path: Path, shards: int) -> None:
     write_pending(writer, street_probs(), most=shards)
     with pytest.raises(ValueError, match=r"size - expected a whole softmax store - found an image that was never written"):
         SoftmaxStore(writer.path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EMFILE, "Too many open files"), PermissionError(errno.EACCES, "Permission denied"), MemoryError(),
+     RuntimeError("can't start new thread")],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_a_shortage_is_no_damage(whole: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    store = SoftmaxStore(whole)
+
+    def fail(name: str) -> object:
+        raise error
+
+    monkeypatch.setattr(store, "_array", fail)
+    with pytest.raises(type(error)) as raised:
+        store.counts_of(range(1))
+    assert "delete it" not in str(raised.value)
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("c/0/0"), KeyError("ties"), RuntimeError("zstd: corrupt data")], ids=repr)
+def test_whatever_else_fails_is_damage(whole: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    store = SoftmaxStore(whole)
+
+    def fail(name: str) -> object:
+        raise error
+
+    monkeypatch.setattr(store, "_array", fail)
+    with pytest.raises(ValueError, match=r"expected a whole softmax store - found .* delete it and run the stage `infer`"):
+        store.counts_of(range(1))
