@@ -47,7 +47,7 @@ def run_part(
     work = partial(_trial, part, experiment, seed, until)
     wanted = range(part.trials) if numbers is None else numbers
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork"), initializer=enter_namespace) as pool:
-        results = []
+        results: list[tuple[int, Result]] = []
         done = tqdm(zip(wanted, pool.map(work, wanted), strict=True), desc=part.name, total=len(wanted), mininterval=5.0)
         for number, found in done:
             results += [(number, result) for result in found]
