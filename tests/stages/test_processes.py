@@ -1,6 +1,5 @@
 """Stages that run networks give the same in several processes, and go on in as many as there are."""
 
-import csv
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.curve import read_curve
 from pipeline.files import digest
 from tests.workspace import TINY, all_end, change_params, command_of, dvc, environment, make_workspace, run_stage, said
 
@@ -70,8 +70,7 @@ def test_torchrun_by_hand_writes_the_pseudo_labels_of_one_process(workspace: Pat
 
 
 def losses(path: Path) -> list[tuple[float, float]]:
-    rows = csv.DictReader(path.read_text().splitlines(), delimiter="\t")
-    return [(float(row["loss_labeled"]), float(row["loss_unlabeled"])) for row in rows]
+    return [(row.loss_labeled, row.loss_unlabeled) for row in read_curve(path)]
 
 
 def test_two_processes_train_as_one(workspace: Path) -> None:
