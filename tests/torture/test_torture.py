@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import pytest
 
+from pipeline.seal import open_json
 from tests.torture.campaign import PARTS, parts, run_part
 from tests.torture.child import processes_in
 from tests.torture.damage import judge
@@ -87,7 +88,7 @@ def read_without_a_look(bench: Bench, *, planted: bool) -> str:
     content = (bench.folder / path).read_bytes()
     place = content.index(b'"origin": "labeled"') + 12
     (bench.folder / path).write_bytes(content[:place] + b"L" + content[place + 1 :])
-    with patch("pipeline.schema.open_json", lambda content: (content, True)) if planted else nullcontext():
+    with patch("pipeline.schema.open_json", lambda content: (open_json(content)[0], True)) if planted else nullcontext():
         return judge(bench, stage, "priors", (path,), "").outcome
 
 
