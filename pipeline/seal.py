@@ -21,11 +21,7 @@ def seal_json(text: str) -> str:
 
 def open_json(content: bytes) -> tuple[bytes, bool]:
     """Return what `seal_json` was given, and whether it is whole; content without a seal is returned as it is."""
-    found = _JSON.search(content)
-    if found is None:
-        return content, False
-    body = content[: found.start()] + b"\n}"
-    return body, _sha256(body) == found[1].decode()
+    return _open(_JSON, content, ending=b"\n}")
 
 
 def seal_text(text: str) -> str:
@@ -35,11 +31,7 @@ def seal_text(text: str) -> str:
 
 def open_text(content: bytes) -> tuple[bytes, bool]:
     """Return what `seal_text` was given, and whether it is whole; content without a seal is returned as it is."""
-    found = _TEXT.search(content)
-    if found is None:
-        return content, False
-    body = content[: found.start()]
-    return body, _sha256(body) == found[1].decode()
+    return _open(_TEXT, content, ending=b"")
 
 
 def broken_seal(path: Path, *, stage: str) -> ValueError:
@@ -47,6 +39,14 @@ def broken_seal(path: Path, *, stage: str) -> ValueError:
     return ValueError(
         f"{path} - expected the content that its sha256 is of - found another, damaged or edited - run the stage `{stage}`"
     )
+
+
+def _open(seal: re.Pattern[bytes], content: bytes, *, ending: bytes) -> tuple[bytes, bool]:
+    found = seal.search(content)
+    if found is None:
+        return content, False
+    body = content[: found.start()] + ending
+    return body, _sha256(body) == found[1].decode()
 
 
 def _sha256(content: bytes) -> str:
