@@ -125,6 +125,11 @@ def test_every_path_of_a_command_is_a_declared_dep_or_out_and_the_other_way_roun
     assert set(re.findall(r"data/\S+", body["cmd"])) == artifacts
 
 
+@pytest.mark.parametrize("stage", BODIES)
+def test_no_shell_stands_between_dvc_and_its_stage(stage: str) -> None:
+    assert BODIES[stage]["cmd"].startswith(f"exec python -m stages.{SCRIPTS[stage]} ")
+
+
 @pytest.mark.parametrize("script", sorted(set(SCRIPTS.values())))
 def test_every_option_and_command_has_help(script: str) -> None:
     command = importlib.import_module(f"stages.{script}").main

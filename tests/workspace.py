@@ -87,9 +87,10 @@ def change_params(folder: Path, changes: Mapping[str, Any]) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a shell in which this interpreter's folder comes first."""
+    """Return the environment of a plain shell in which this interpreter's folder comes first."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
-    return inherited | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return inherited | {"SHELL": "/bin/sh", "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -122,7 +123,7 @@ def command_of(stage: str) -> tuple[str, ...]:
     """Return the words of a stage's command as dvc.yaml has it, in round 1 where it has rounds, with its outs below `out/`."""
     body = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"][stage]
     body = body.get("do", body)
-    command = body["cmd"].removeprefix("python -m stages.")
+    command = body["cmd"].removeprefix("exec python -m stages.")
     for key in ("outs", "metrics", "plots"):
         for out in body.get(key, []):
             path = next(iter(out)) if isinstance(out, dict) else out

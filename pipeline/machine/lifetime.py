@@ -47,7 +47,7 @@ def _show_error(kind: type[BaseException], error: BaseException, traceback: Trac
 def die_with(parent: int) -> None:
     """Have the system kill this process as soon as `parent`, which started it, has ended; on Linux alone.
 
-    Children do not inherit it. Shells become the program that they are to run, so the parent of a stage is `dvc` itself.
+    Children do not inherit it. The commands of dvc.yaml begin with `exec`, so the parent of a stage is `dvc` itself and no shell.
     """
     if sys.platform != "linux":
         return

@@ -29,7 +29,7 @@ def overhead(folder: Path) -> Iterator[Row]:
 
     def run_all() -> None:
         for command in commands:
-            done = run_stage(workspace, *command.removeprefix("python -m stages.").split())
+            done = run_stage(workspace, *command.removeprefix("exec python -m stages.").split())
             if done.returncode:
                 raise RuntimeError(f"{command}\n{done.stderr}")
 

@@ -54,7 +54,7 @@ def read_stages() -> list[Stage]:
             out if isinstance(out, str) else next(iter(out)) for key in ("outs", "metrics", "plots") for out in inner.get(key, ())
         ]
         cmd, *outs = [text.replace("${key}", "1").replace("${item.prev}", "0") for text in (inner["cmd"], *outs)]
-        _, _, module, *words = cmd.split()
+        _, _, _, module, *words = cmd.split()
         stages.append(Stage(f"{name}@1" if "foreach" in body else name, module, tuple(words), tuple(outs)))
     return stages
 
