@@ -146,14 +146,7 @@ def read_label_png(path: Path, *, num_classes: int, size: tuple[int, int]) -> ND
     Raises:
         ValueError: unreadable, no palette or gray image, another size, or a value outside the classes.
     """
-    content = _content(path, sha256="")
-    with _open(path, content) as picture:
-        # Decoding stops at the last pixel and may not look at the checksums.
-        try:
-            picture.verify()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise _no_image(path, error) from error
-    labels = _pixels(path, content, mode=None)
+    labels = _decode(path, mode=None)
     if labels.shape != size or labels.dtype != np.uint8:
         raise ValueError(
             f"{path} - expected uint8 labels of size {size} - found {labels.dtype} {labels.shape} - run the stage that writes it"
@@ -168,11 +161,10 @@ def read_label_png(path: Path, *, num_classes: int, size: tuple[int, int]) -> ND
 
 
 def _decode(path: Path, *, mode: str | None, sha256: str = "") -> NDArray[Any]:
-    return _pixels(path, _content(path, sha256=sha256), mode=mode)
-
-
-def _pixels(path: Path, content: bytes, *, mode: str | None) -> NDArray[Any]:
+    content = _content(path, sha256=sha256)
     with _open(path, content) as picture:
+        if picture.format == "PNG" and not sha256:
+            _check_png(path, content)
         if mode == "RGB" and picture.mode.startswith(("I", "F")):
             raise ValueError(
                 f"{path} - expected 8 bits per channel - found {picture.mode} pixels - save it with 8 bits per channel"
@@ -184,6 +176,15 @@ def _pixels(path: Path, content: bytes, *, mode: str | None) -> NDArray[Any]:
         except MemoryError:
             raise
         except Exception as error:  # of damaged files, the decoders each raise their own
+            raise _no_image(path, error) from error
+
+
+def _check_png(path: Path, content: bytes) -> None:
+    """Compare the checksums of a PNG: decoding stops at the last pixel and may not look at them."""
+    with _open(path, content) as picture:
+        try:
+            picture.verify()
+        except (OSError, SyntaxError, ValueError) as error:
             raise _no_image(path, error) from error
 
 

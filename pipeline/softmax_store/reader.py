@@ -77,7 +77,7 @@ class ConfidenceStore:
     @property
     def shards(self) -> list[range]:
         """Images that lie in one file, for whoever reads or writes whole ones."""
-        shards = self._array("prediction").shards
+        shards = self._guard(lambda: self._array("prediction").shards)
         per_shard = shards[0] if shards else 1
         count = len(self.image_ids)
         return [range(start, min(start + per_shard, count)) for start in range(0, count, per_shard)]

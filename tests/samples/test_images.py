@@ -234,6 +234,16 @@ def test_a_damaged_file_is_named_or_read(suffix: str, tmp_path: Path) -> None:
                 assert read_image(path).ndim == 3
 
 
+def test_every_flipped_byte_of_a_png_s_pixels_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
+    Image.fromarray(np.arange(60, dtype=np.uint8).reshape(6, 10)).save(path)
+    content = path.read_bytes()
+    for place in range(content.index(b"IDAT"), content.index(b"IEND") - 4):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(ValueError, match=r"image.png - expected an image file"):
+            read_image(path)
+
+
 def test_a_file_that_has_changed_since_it_was_listed_is_named(tmp_path: Path) -> None:
     path = tmp_path / "image.png"
     Image.fromarray(np.zeros((2, 3, 3), np.uint8)).save(path)

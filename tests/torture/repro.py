@@ -28,18 +28,21 @@ def torture_dvc(bench: Bench, number: int, rng: Random) -> Sequence[Result]:
         return _orphan(bench, rng)
     if number % 6 == 3:
         return _torn(bench, rng)
-    stages = bench.experiment.stages
-    _forget(bench, stages[rng.randrange(len(stages)) :])
+    _forget_the_last(bench, rng)
     results = []
     for _ in range(chain(number)):
         process = bench.start(program("dvc", "repro"))
-        if not process.wait(rng.uniform(1.0, WORK)):
-            results.append(_kill(bench, process, rng))
-            if rng.random() < 0.5:
-                wait_for_all(bench.folder, 60.0)
-            for stage in stages:
-                if broken := bench.half_written(stage):
-                    results.append(Result("kills", "half-written", good=False, detail=f"{results[-1].detail}: {broken}"))
+        while process.wait(rng.uniform(1.0, WORK)):
+            # It was quicker than the kill: begin anew.
+            _restore(bench)
+            _forget_the_last(bench, rng)
+            process = bench.start(program("dvc", "repro"))
+        results.append(_kill(bench, process, rng))
+        if rng.random() < 0.5:
+            wait_for_all(bench.folder, 60.0)
+        for stage in bench.experiment.stages:
+            if broken := bench.half_written(stage):
+                results.append(Result("kills", "half-written", good=False, detail=f"{results[-1].detail}: {broken}"))
     return [*results, *_to_end(bench, "kills")]
 
 
@@ -47,6 +50,11 @@ def _restore(bench: Bench) -> None:
     """Bring the copy back to what DVC has finished, with its cache."""
     shutil.rmtree(bench.folder, ignore_errors=True)
     shutil.copytree(bench.experiment.folder, bench.folder, symlinks=True)
+
+
+def _forget_the_last(bench: Bench, rng: Random) -> None:
+    stages = bench.experiment.stages
+    _forget(bench, stages[rng.randrange(len(stages)) :])
 
 
 def _forget(bench: Bench, stages: Sequence[Stage]) -> None:
