@@ -44,11 +44,15 @@ def data_uri(media_type: str, content: bytes) -> str:
 
 
 def validation_rows(experiment: Experiment) -> list[PictureRow]:
-    """Show the validation images of which every round kept a prediction: image, true labels, predictions."""
+    """Show the validation images of which the rounds kept a prediction: image, true labels, predictions.
+
+    Raises:
+        ValueError: a round has no prediction of an image of which another has one, or a file is damaged.
+    """
     rows = []
     for sample in experiment.val:
         files = [(round_.label, round_.folder / "examples" / f"{sample.image_id}.png") for round_ in experiment.rounds]
-        if all(path.is_file() for _, path in files):
+        if any(path.is_file() for _, path in files):
             predictions = _labels(sample, files, experiment.catalog, "prediction")
             pictures = [_image(sample), _truth(sample, experiment.catalog), *predictions]
             rows.append(PictureRow(sample.image_id, tuple(pictures)))

@@ -1,9 +1,11 @@
 """`statistics.json`: the statistics of one round, with a schema that the report reads back."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from pipeline.divergence import Divergence, divergence
 from pipeline.schema import Artifact, Section
@@ -14,6 +16,9 @@ from pipeline.statistics.regions import EDGES
 
 HISTOGRAM_BINS = 50
 """Of equal width, on [0, 1]."""
+
+Pixels = Annotated[int, Field(ge=0, lt=2**63)]
+"""A number of pixels."""
 
 
 class ClassStatistics(Section):
@@ -28,29 +33,29 @@ class ClassStatistics(Section):
     """Mean pixels where it appears, over the area of a crop, at the scales of training."""
     group: str
     """By frequency and size."""
-    predicted: int
+    predicted: Pixels
     """Unlabeled pixels that the teacher, calibrated, predicts as it."""
-    qualifying: int
+    qualifying: Pixels
     """Those at or above the threshold: what `da` labels."""
-    pseudo_labeled: int
+    pseudo_labeled: Pixels
     """Those that were labeled."""
-    target: int
+    target: Pixels
     """Those that were to be labeled."""
-    true: int | None
+    true: Pixels | None
     """Unlabeled pixels that are of the class; None where no true labels are known."""
     precision: float | None
     """Right among the pixels pseudo-labeled as it whose true class is known; None: there are none."""
     recall: float | None
     """Pseudo-labeled as it among the unlabeled pixels that are of it; None: it does not occur."""
-    histogram: tuple[int, ...]
+    histogram: tuple[Pixels, ...]
     """(50,) pixels predicted as it, by confidence."""
-    at_top: int
+    at_top: Pixels
     """Pixels predicted as it at the largest confidence of the store, calibrated."""
-    tied_float16: int
+    tied_float16: Pixels
     """Pixels of the uncalibrated teacher whose confidence is 1 in float16."""
-    tied_float32: int
+    tied_float32: Pixels
     """Pixels of the uncalibrated teacher whose confidence is 1 in float32."""
-    tied_log_odds: int
+    tied_log_odds: Pixels
     """Pixels of the uncalibrated teacher whose log odds are infinite."""
 
 
@@ -59,10 +64,10 @@ class RegionStatistics(Section):
 
     edges: tuple[float, ...]
     """(B + 1,) sizes as shares of the image's area."""
-    pixels: tuple[int, ...]
-    predicted_right: tuple[int, ...]
-    pseudo_labeled: tuple[int, ...]
-    pseudo_labeled_right: tuple[int, ...]
+    pixels: tuple[Pixels, ...]
+    predicted_right: tuple[Pixels, ...]
+    pseudo_labeled: tuple[Pixels, ...]
+    pseudo_labeled_right: tuple[Pixels, ...]
 
 
 class Divergences(Section):
@@ -87,7 +92,7 @@ class RoundStatistics(Artifact):
     method: str
     dtype: str
     """Of the confidences."""
-    num_pixels: int
+    num_pixels: Pixels
     """Of all unlabeled images."""
     coverage: float
     """Pseudo-labeled over all pixels."""

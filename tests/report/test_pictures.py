@@ -28,10 +28,18 @@ def test_a_validation_row_holds_image_truth_and_every_round(tmp_path: Path) -> N
     assert [decode(picture).size for picture in rows[1].pictures] == [(6, 12)] * 5
 
 
-def test_an_image_that_a_round_has_no_prediction_of_is_left_out(tmp_path: Path) -> None:
+def test_images_of_which_no_round_kept_a_prediction_are_not_shown(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    for round_ in experiment.rounds:
+        (round_.folder / "examples/val_0.png").unlink()
+    assert [row.image_id for row in validation_rows(experiment)] == ["val_1"]
+
+
+def test_a_prediction_that_one_round_lacks_is_named(tmp_path: Path) -> None:
     experiment = read_case(tmp_path, Case())
     (experiment.last.folder / "examples/val_0.png").unlink()
-    assert [row.image_id for row in validation_rows(experiment)] == ["val_1"]
+    with pytest.raises(ValueError, match=r"examples/val_0\.png - expected an image file - found none"):
+        validation_rows(experiment)
 
 
 def test_true_labels_of_unlabeled_images_are_shown_where_they_are_known(tmp_path: Path) -> None:
