@@ -1,6 +1,7 @@
 """The parts of the campaign, spread over copies of the experiment."""
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,7 @@ from tests.torture.kills import kill_stage, trials
 from tests.torture.races import race
 from tests.torture.raw import CORPUS, hostile_data
 from tests.torture.repro import torture_dvc
+from tests.torture.table import failures
 from tests.torture.trial import Part, Result
 
 PARTS = ("kills", "dvc", "damage", "raw", "faults", "races")
@@ -42,7 +44,7 @@ def run_part(
 ) -> list[tuple[int, Result]]:
     """Run a part's trials, or those of some numbers, in so many copies of the experiment at once.
 
-    A trial depends on the seed and its number alone. None begins after `until`, a time of `time.monotonic`.
+    A trial depends on the seed and its number alone. A broken promise is told at once. None begins after `until`, a time of `time.monotonic`.
     """
     work = partial(_trial, part, experiment, seed, until)
     wanted = range(part.trials) if numbers is None else numbers
@@ -50,7 +52,10 @@ def run_part(
         results: list[tuple[int, Result]] = []
         done = tqdm(zip(wanted, pool.map(work, wanted), strict=True), desc=part.name, total=len(wanted), mininterval=5.0)
         for number, found in done:
-            results += [(number, result) for result in found]
+            numbered = [(number, result) for result in found]
+            for line in failures({part.name: numbered}, seed):
+                done.write(line, file=sys.stderr)
+            results += numbered
             done.set_postfix_str(f"{sum(not result.good for _, result in results)} broken promises", refresh=False)
     return results
 
