@@ -44,7 +44,8 @@ def run_part(
 ) -> list[tuple[int, Result]]:
     """Run a part's trials, or those of some numbers, in so many copies of the experiment at once.
 
-    A trial depends on the seed and its number alone. A broken promise is told at once. None begins after `until`, a time of `time.monotonic`.
+    A trial depends on the seed and its number alone; a broken promise is told at once. None begins after `until`, a time of
+    `time.monotonic`.
     """
     work = partial(_trial, part, experiment, seed, until)
     wanted = range(part.trials) if numbers is None else numbers
