@@ -79,13 +79,17 @@ class Process:
         except ProcessLookupError:
             assert group or self._code is not None
 
+    def said(self) -> str:
+        """Return what it has written so far; nothing where it was killed before it could begin."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
     def end(self, seconds: float = BOUND) -> Ended:
         """Wait for its end and kill it where it hangs."""
         if self.wait(seconds):
-            return Ended(self._code, self._log.read_text(errors="replace"))
+            return Ended(self._code, self.said())
         self.kill(signal.SIGKILL, group=True)
         self.wait(BOUND)
-        return Ended(None, self._log.read_text(errors="replace"))
+        return Ended(None, self.said())
 
 
 def _live(folder: Path, run: Callable[[], object], log: Path) -> None:

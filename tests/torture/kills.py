@@ -48,7 +48,7 @@ def kill_stage(bench: Bench, number: int, rng: Random) -> Sequence[Result]:
         how, process = _killed(bench, stage, kind, rng)
         if how:
             kills += 1
-            results.append(_after_kill(bench, stage, f"{kind}, {how}"))
+            results.append(_after_kill(bench, stage, f"{kind}, {how}", process.said()))
         else:
             ended = process.end()
             if ended.code != 0:
@@ -73,8 +73,8 @@ def _killed(bench: Bench, stage: Stage, kind: str, rng: Random) -> tuple[str, Pr
                 os.kill(os.getpid(), number)
 
         process = bench.start(_command(stage, kind, lambda: at_changes(strike)))
-        struck = process.wait(BOUND) and "struck before" in bench.log.read_text(errors="replace")
-        at = [line for line in bench.log.read_text(errors="replace").splitlines() if line.startswith("struck before")] or at
+        struck = process.wait(BOUND) and "struck before" in process.said()
+        at = [line for line in process.said().splitlines() if line.startswith("struck before")] or at
         return (f"{number.name} {at[0].removeprefix('struck ')}" if struck else ""), process
     process = bench.start(_command(stage, kind))
     length = stage.seconds if kind == "fork" else START + stage.seconds
@@ -86,14 +86,14 @@ def _killed(bench: Bench, stage: Stage, kind: str, rng: Random) -> tuple[str, Pr
     return f"{number.name} to the {'group' if group else 'process'}", process
 
 
-def _after_kill(bench: Bench, stage: Stage, how: str) -> Result:
+def _after_kill(bench: Bench, stage: Stage, how: str, said: str) -> Result:
     """Look at what a kill leaves: no half-written out, no process."""
     gone = wait_for_all(bench.folder, 40.0 if "TERM" in how or "INT" in how else 10.0)
     if broken := bench.half_written(stage):
         return Result(stage.name, "half-written", good=False, detail=f"{how}: {', '.join(broken)}")
     if not gone:
         return Result(stage.name, "process left", good=False, detail=how)
-    if "Traceback" in bench.log.read_text(errors="replace"):
+    if "Traceback" in said:
         return Result(stage.name, "traceback", good=False, detail=how)
     return Result(stage.name, "killed", good=True, detail=how)
 
