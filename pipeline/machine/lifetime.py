@@ -4,8 +4,9 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 from pipeline.machine.shortage import describe_shortage
@@ -23,7 +24,7 @@ def begin_process() -> None:
     started dies with it: an orphan of a killed `dvc` would write its outs over those of the next run. A stage by hand outlives
     its shell. Where memory does not suffice for the packages, that is one line.
     """
-    sys.excepthook = _show_error
+    sys.excepthook, sys.unraisablehook = _show_error, _repeat_interrupt
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and is not ignored, as below nohup
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     launched = os.environ.get(LAUNCHER)
@@ -42,6 +43,18 @@ def _show_error(kind: type[BaseException], error: BaseException, traceback: Trac
         sys.stderr.write(f"Error: {line}\n")
     else:
         sys.__excepthook__(kind, error, traceback)
+
+
+def _repeat_interrupt(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Let Ctrl-C count that came while Python was inside of a callback, which can raise nothing: there it was lost."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        # From a thread, and later: here it would be lost again.
+        timer = threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT))
+        timer.daemon = True
+        with suppress(RuntimeError):  # no thread is to be had: the person will press the keys again
+            timer.start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def die_with(parent: int) -> None:

@@ -116,3 +116,30 @@ def test_packages_that_find_no_memory_are_one_line_and_a_fault_of_ours_keeps_its
     assert done.returncode == 1
     assert done.stderr.startswith(said)
     assert (done.stderr.count("\n") == 1) == said.startswith("Error")
+
+
+LOST = """
+import os, signal, time
+from pipeline.machine.lifetime import begin_process, interruptible
+
+class Callback:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+
+begin_process()
+try:
+    with interruptible():
+        callback = Callback()
+        del callback
+        time.sleep(30)
+except KeyboardInterrupt:
+    print("put away", flush=True)
+"""
+
+
+def test_ctrl_c_inside_of_a_callback_is_not_lost_and_shows_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOST], env=environment(), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("put away\n", "", 0)
