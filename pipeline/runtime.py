@@ -1,11 +1,14 @@
-"""The machine: devices, threads, determinism and torchvision's import.
+"""The machine: devices, threads, determinism and the imports of torchvision and timm.
 
-Every room that needs torchvision takes it from here: `from pipeline.runtime import torchvision`.
+Every room that needs torchvision takes it from here: `from pipeline.runtime import torchvision`; and timm, which imports it, by
+`import_timm`.
 """
 
+import importlib
 import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -38,7 +41,12 @@ def _declare_missing_operators() -> None:
 _declare_missing_operators()
 import torchvision  # noqa: E402 - only after the operators are declared
 
-__all__ = ["autocast", "prepare_device", "seed_torch", "torchvision"]
+__all__ = ["autocast", "import_timm", "prepare_device", "seed_torch", "torchvision"]
+
+
+def import_timm() -> ModuleType:
+    """Import timm, whose import takes most of a second, where a network needs it."""
+    return importlib.import_module("timm")
 
 
 def prepare_device(params: RuntimeParams) -> torch.device:

@@ -14,6 +14,7 @@ from pipeline.models.network import SegmentationNetwork
 from pipeline.models.normalization import normalize
 from pipeline.params import Averaged, InferenceParams
 from pipeline.runtime import autocast
+from pipeline.samples.working_size import working_size
 
 
 class Predictor:
@@ -46,7 +47,7 @@ class Predictor:
 
     def prepare(self, image: NDArray[np.uint8]) -> Tensor:
         """Return what `predict` takes, ready for a copy that waits for nothing; any thread may call it."""
-        normalized = normalize(image)
+        normalized = normalize(image, self._network.backbone.normalization)
         return normalized.pin_memory() if self.device.type == "cuda" else normalized
 
     @torch.inference_mode()
@@ -64,11 +65,11 @@ class Predictor:
         """
         height, width = normalized.shape[1:]
         normalized = normalized.to(self.device, non_blocking=True)
-        base = 1.0 if self._params.long_side is None else self._params.long_side / max(height, width)
         total: Tensor | None = None
         for scale in self._params.scales:
-            size = (max(round(height * base * scale), 1), max(round(width * base * scale), 1))
-            maps = self._at_scale(_resize(normalized, size))
+            size = working_size((height, width), self._params.long_side, scale=scale)
+            # Shrunk to the size at which the network works, a photo is antialiased, as in training; its scales are not, as there.
+            maps = self._at_scale(_resize(normalized, size, antialias=self._params.long_side is not None))
             maps = _resize(maps, (height, width))
             total = maps if total is None else total + maps
         assert total is not None
@@ -125,8 +126,8 @@ def arg_max(maps: Tensor) -> Tensor:
     return count - torch.where(maps == maps.amax(dim=0), ranks, 0).amax(dim=0).long()
 
 
-def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def _resize(maps: Tensor, size: tuple[int, int], *, antialias: bool = False) -> Tensor:
     """Resize (K, H, W) bilinearly with half-pixel centers; the same size is left as it is."""
     if maps.shape[1:] == size:
         return maps
-    return functional.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
+    return functional.interpolate(maps[None], size=size, mode="bilinear", align_corners=False, antialias=antialias)[0]

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.models.backbones import build_backbone
+from pipeline.models.decoders import DECODERS, Decoded, Linear
 from pipeline.models.deeplabv2 import DeepLabV2
 from pipeline.models.deeplabv3 import DeepLabV3
 from pipeline.models.lraspp import LRASPP
 from pipeline.models.network import Backbone, SegmentationNetwork
+from pipeline.models.pretrained import load_imagenet
 from pipeline.models.pspnet import PSPNet
 from pipeline.models.weights import load_weights
 from pipeline.params import ModelParams
@@ -17,6 +19,8 @@ BUILDERS: dict[str, Callable[[Backbone, ModelParams, int], SegmentationNetwork]]
     "deeplabv2": DeepLabV2,
     "deeplabv3": DeepLabV3,
     "lraspp": LRASPP,
+    "linear": Linear,
+    **dict.fromkeys(DECODERS, Decoded),
 }
 _NAMED_WEIGHTS = ("none", "imagenet")  # anything else is a file
 
@@ -25,10 +29,11 @@ def build_network(params: ModelParams, num_classes: int) -> SegmentationNetwork:
     """Build a network in training mode, on the CPU. Random weights come from torch's global generator: seed it before.
 
     Raises:
-        ValueError: the weights cannot be had or do not fit.
+        ValueError: there is no such backbone, it does not fit the network, or the weights cannot be had or do not fit.
     """
-    named = params.weights if params.weights in _NAMED_WEIGHTS else "none"
-    backbone = build_backbone(params.backbone, output_stride=params.output_stride, weights=named)
+    backbone = build_backbone(params.backbone, output_stride=params.output_stride)
+    if params.weights == "imagenet":
+        load_imagenet(backbone, params.backbone)
     network = BUILDERS[params.network](backbone, params, num_classes)
     if params.weights not in _NAMED_WEIGHTS:
         load_weights(network, Path(params.weights))

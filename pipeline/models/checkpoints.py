@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pipeline.models.build import build_network
 from pipeline.models.network import SegmentationNetwork
+from pipeline.models.normalization import Normalization
 from pipeline.models.weights import load_tensors
 from pipeline.params import InferenceProtocol, ModelParams
 from pipeline.schema import Section, describe_error
@@ -19,9 +20,12 @@ _REMEDY = "delete it and run the stage that writes it"
 
 
 class _Header(Section):
-    format_version: Literal[3]  # the first, so that an error names it and not what another format has besides
+    format_version: Literal[4]  # the first, so that an error names it and not what another format has besides
     model: ModelParams
     protocol: InferenceProtocol
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    licence: str | None
     class_names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
 
@@ -36,7 +40,7 @@ class Checkpoint(NamedTuple):
     """A network as it was written."""
 
     network: SegmentationNetwork
-    """On the CPU, in eval mode."""
+    """On the CPU, in eval mode; its backbone knows the normalization of its images and the licence of its first weights."""
     class_names: tuple[str, ...]
     """(C,), in the order of the logits."""
     colors: tuple[tuple[int, int, int], ...]
@@ -68,7 +72,14 @@ def write_model(
     """
     assert len(class_names) == len(colors) == network.num_classes
     header = _Header(
-        format_version=3, model=model_params, protocol=protocol, class_names=tuple(class_names), colors=tuple(colors)
+        format_version=4,
+        model=model_params,
+        protocol=protocol,
+        mean=network.backbone.normalization.mean,
+        std=network.backbone.normalization.std,
+        licence=network.backbone.licence,
+        class_names=tuple(class_names),
+        colors=tuple(colors),
     )
     write_tensors(path, network.state_dict(), header.model_dump_json())
 
@@ -82,8 +93,13 @@ def read_model(path: Path) -> Checkpoint:
     header, tensors = _read(path)
     # The initial weights are overwritten: drawing them must not move the generator of whoever reads a file.
     with torch.random.fork_rng(devices=[]):
-        network = build_network(header.model.model_copy(update={"weights": "none"}), len(header.class_names))
+        try:
+            network = build_network(header.model.model_copy(update={"weights": "none"}), len(header.class_names))
+        except ValueError as error:
+            raise ValueError(f"{path} - {error}") from error
     load_tensors(network, tensors, where=str(path), remedy=_REMEDY)
+    network.backbone.normalization = Normalization(header.mean, header.std)
+    network.backbone.licence = header.licence
     return Checkpoint(network.eval(), header.class_names, header.colors, header.model, header.protocol)
 
 

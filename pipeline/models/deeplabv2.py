@@ -1,5 +1,7 @@
 """DeepLabv2 (Chen et al., DeepLab: Semantic Image Segmentation with ..., TPAMI 2018): a backbone and four dilated classifiers."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from pipeline.models.network import Backbone, SegmentationNetwork, build_head, initialize_convolutions
@@ -25,7 +27,7 @@ class DeepLabV2(SegmentationNetwork):
         for module in backbone.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.requires_grad_(requires_grad=False)
-        layer3, layer4 = backbone.channels
+        layer3, layer4 = backbone.channels[-2:]
         self.aspp = nn.ModuleList(
             nn.Conv2d(layer4, num_classes, kernel_size=3, padding=dilation, dilation=dilation) for dilation in _DILATIONS
         )
@@ -37,12 +39,11 @@ class DeepLabV2(SegmentationNetwork):
             self.auxiliary_head = build_head(layer3, layer3 // 4, num_classes, dropout=params.dropout)
             initialize_convolutions(self.auxiliary_head)
 
-    def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:
-        """Return the sum of the four classifiers of layer4."""
-        del shallow
-        logits: Tensor = sum(branch(deep) for branch in self.aspp)
+    def classify(self, features: Sequence[Tensor]) -> Tensor:
+        """Return the sum of the four classifiers of the last level."""
+        logits: Tensor = sum(branch(features[-1]) for branch in self.aspp)
         return logits
 
-    def classify_auxiliary(self, shallow: Tensor) -> Tensor | None:
-        """Classify layer3."""
-        return None if self.auxiliary_head is None else self.auxiliary_head(shallow)
+    def classify_auxiliary(self, features: Sequence[Tensor]) -> Tensor | None:
+        """Classify the last level but one."""
+        return None if self.auxiliary_head is None else self.auxiliary_head(features[-2])

@@ -1,5 +1,7 @@
 """DeepLabv3 (Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, 2017) with torchvision's heads."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from pipeline.models.network import Backbone, PooledBatchNorm2d, SegmentationNetwork, upsample_to_edges
@@ -19,19 +21,18 @@ class DeepLabV3(SegmentationNetwork):
     def __init__(self, backbone: Backbone, params: ModelParams, num_classes: int) -> None:
         """Put the heads on a backbone; their weights are drawn from torch's global generator."""
         super().__init__(backbone, num_classes, upsample_to_edges)
-        layer3, layer4 = backbone.channels
+        layer3, layer4 = backbone.channels[-2:]
         segmentation = torchvision.models.segmentation
         self.classifier = segmentation.deeplabv3.DeepLabHead(layer4, num_classes)
         pooling = self.classifier[0].convs[-1]
         pooling[2] = PooledBatchNorm2d(pooling[2].num_features)
         self.aux_classifier = segmentation.fcn.FCNHead(layer3, num_classes) if params.auxiliary else None
 
-    def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:
-        """Classify layer4 beside its dilated and pooled convolutions."""
-        del shallow
-        logits: Tensor = self.classifier(deep)
+    def classify(self, features: Sequence[Tensor]) -> Tensor:
+        """Classify the last level beside its dilated and pooled convolutions."""
+        logits: Tensor = self.classifier(features[-1])
         return logits
 
-    def classify_auxiliary(self, shallow: Tensor) -> Tensor | None:
-        """Classify layer3."""
-        return None if self.aux_classifier is None else self.aux_classifier(shallow)
+    def classify_auxiliary(self, features: Sequence[Tensor]) -> Tensor | None:
+        """Classify the last level but one."""
+        return None if self.aux_classifier is None else self.aux_classifier(features[-2])

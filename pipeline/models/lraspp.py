@@ -1,5 +1,7 @@
 """LR-ASPP (Howard et al., Searching for MobileNetV3, ICCV 2019) with torchvision's head: a network for small machines."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from pipeline.models.network import Backbone, SegmentationNetwork, upsample_to_edges
@@ -25,7 +27,8 @@ class LRASPP(SegmentationNetwork):
         super().__init__(backbone, num_classes, upsample_to_edges)
         self.classifier = torchvision.models.segmentation.lraspp.LRASPPHead(*backbone.channels, num_classes, _WIDTH)
 
-    def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:
+    def classify(self, features: Sequence[Tensor]) -> Tensor:
         """Classify the pooled deep features and the shallow ones; the logits have the size of these."""
+        shallow, deep = features
         logits: Tensor = self.classifier({"low": shallow, "high": deep})
         return logits

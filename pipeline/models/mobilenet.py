@@ -1,5 +1,7 @@
 """MobileNetV3-Large (Howard et al., Searching for MobileNetV3, ICCV 2019) as torchvision's segmentation networks use it."""
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from pipeline.models.network import Backbone
@@ -22,6 +24,11 @@ class MobileBackbone(Backbone):
             self.add_module(name, block)
         self.channels = (self._modules[_SHALLOW].out_channels, features[-1].out_channels)  # type: ignore[union-attr, assignment]
         self.strides = (8, 16)
+
+    def own_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of a file of torchvision, named by the number of their block, without those of the classifier."""
+        kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("classifier.")}
+        return {name.removeprefix("features."): tensor for name, tensor in kept.items()}
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features of blocks 4 and 16."""

@@ -1,12 +1,14 @@
 """What every segmentation network is: a backbone, heads, logits at the size of the images; and the parts that several share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from pipeline.models.normalization import IMAGENET, Normalization
 
 
 class SegmentationOutput(NamedTuple):
@@ -23,25 +25,40 @@ Upsample = Callable[[Tensor, int, tuple[int, int]], Tensor]
 
 
 class Backbone(nn.Module, ABC):
-    """The part that weights learned on ImageNet load into; it gives features at two depths.
+    """The part that pretrained weights load into; it gives a pyramid of features, from shallow to deep.
 
     Attributes:
-        channels: of the shallow features (layer3 of a ResNet) and of the deep ones (layer4).
-        strides: input pixels per feature of each, along each axis.
+        channels: of each level; two levels at least.
+        strides: input pixels per feature of each level, along each axis; they never fall.
+        multiple: images must be so many pixels high and wide, or a multiple of it; 1 = any size.
+        normalization: that of the images for which its weights were learned.
+        licence: of the pretrained weights that it starts from; None = it starts from random ones.
     """
 
-    channels: tuple[int, int]
-    strides: tuple[int, int]
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    multiple: int = 1
+    normalization: Normalization = IMAGENET
+    licence: str | None = None
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Return the parameters by layer, from shallow to deep, each in one; empty where no layers are named."""
+        return []
+
+    def own_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of a file of the library that defines the backbone under its own names; the classifier goes."""
+        return dict(tensors)
 
     @abstractmethod
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the shallow and the deep features.
+    def forward(self, images: Tensor) -> Sequence[Tensor]:
+        """Return the features of each level.
 
         Args:
             images: (N,3,H,W), float32.
 
         Returns:
-            Two maps (N,channels,ceil(H/s),ceil(W/s)) at strides s; feature (i, j) is centered on the pixel (i*s, j*s).
+            Maps (N,channels,ceil(H/s),ceil(W/s)) at strides s. Where `multiple` is 1, feature (i, j) is centered on the pixel
+            (i*s, j*s); else it stands for the cell of s times s pixels that begins there.
         """
 
 
@@ -70,14 +87,24 @@ class SegmentationNetwork(nn.Module, ABC):
     Attributes:
         backbone: its tensors are named `backbone.*`, in every network.
         num_classes: C.
+        stride: pixels per logit of `classify`, along each axis.
+        multiple: images are padded below and to the right, with the mean color, to multiples of so many pixels.
     """
 
-    def __init__(self, backbone: Backbone, num_classes: int, upsample: Upsample = upsample_by_stride) -> None:
-        """Take the backbone; a subclass adds the heads."""
+    def __init__(self, backbone: Backbone, num_classes: int, upsample: Upsample | None = None) -> None:
+        """Take the backbone; a subclass adds the heads.
+
+        Args:
+            backbone: with its first weights.
+            num_classes: C.
+            upsample: from logits to pixels; None = as the backbone's features lie.
+        """
         super().__init__()
         self.backbone = backbone
         self.num_classes = num_classes
-        self._upsample = upsample
+        self.stride = backbone.strides[-1]
+        self.multiple = backbone.multiple
+        self._upsample = upsample or (upsample_by_stride if backbone.multiple == 1 else upsample_to_edges)
 
     def forward(self, images: Tensor) -> SegmentationOutput:
         """Return the logits of every pixel.
@@ -85,20 +112,24 @@ class SegmentationNetwork(nn.Module, ABC):
         Args:
             images: (N,3,H,W), float32; any H and W.
         """
-        shallow, deep = self.backbone(images)
-        shallow_stride, deep_stride = self.backbone.strides
-        size = (images.shape[2], images.shape[3])
-        logits = self._upsample(self.classify(shallow, deep), deep_stride, size)
-        auxiliary = self.classify_auxiliary(shallow) if self.training else None
-        return SegmentationOutput(logits, None if auxiliary is None else self._upsample(auxiliary, shallow_stride, size))
+        height, width = images.shape[2:]
+        below, right = -height % self.multiple, -width % self.multiple
+        padded = functional.pad(images, (0, right, 0, below)) if below or right else images
+        features = self.backbone(padded)
+        size = (height + below, width + right)
+        logits = self._upsample(self.classify(features), self.stride, size)
+        auxiliary = self.classify_auxiliary(features) if self.training else None
+        if auxiliary is not None:
+            auxiliary = self._upsample(auxiliary, self.backbone.strides[-2], size)[:, :, :height, :width]
+        return SegmentationOutput(logits[:, :, :height, :width], auxiliary)
 
     @abstractmethod
-    def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:
-        """Return logits (N,C,h,w) from the features of the backbone; one per deep feature where they are upsampled by stride."""
+    def classify(self, features: Sequence[Tensor]) -> Tensor:
+        """Return logits (N,C,h,w) from the pyramid of the backbone; one per `stride` where they are upsampled by it."""
 
-    def classify_auxiliary(self, shallow: Tensor) -> Tensor | None:
-        """Return the logits (N,C,h,w) of the auxiliary head from the shallow features; None of a network without one."""
-        del shallow
+    def classify_auxiliary(self, features: Sequence[Tensor]) -> Tensor | None:
+        """Return the logits (N,C,h,w) of the auxiliary head, one per feature of the last level but one; None without one."""
+        del features
         return None
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:

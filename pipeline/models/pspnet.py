@@ -1,5 +1,7 @@
 """PSPNet (Zhao et al., Pyramid Scene Parsing Network, CVPR 2017): a backbone, pyramid pooling and an auxiliary head."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -20,7 +22,7 @@ class PSPNet(SegmentationNetwork):
     def __init__(self, backbone: Backbone, params: ModelParams, num_classes: int) -> None:
         """Put the heads on a backbone; their weights are drawn from torch's global generator."""
         super().__init__(backbone, num_classes)
-        layer3, layer4 = backbone.channels
+        layer3, layer4 = backbone.channels[-2:]
         self.pyramid = PyramidPooling(layer4, params.bins)
         self.head = build_head(self.pyramid.channels, params.head_width, num_classes, dropout=params.dropout)
         self.auxiliary_head = None
@@ -30,15 +32,14 @@ class PSPNet(SegmentationNetwork):
             if module is not None:
                 initialize_convolutions(module)
 
-    def classify(self, shallow: Tensor, deep: Tensor) -> Tensor:
-        """Classify layer4 beside its pooled averages."""
-        del shallow
-        logits: Tensor = self.head(self.pyramid(deep))
+    def classify(self, features: Sequence[Tensor]) -> Tensor:
+        """Classify the last level beside its pooled averages."""
+        logits: Tensor = self.head(self.pyramid(features[-1]))
         return logits
 
-    def classify_auxiliary(self, shallow: Tensor) -> Tensor | None:
-        """Classify layer3."""
-        return None if self.auxiliary_head is None else self.auxiliary_head(shallow)
+    def classify_auxiliary(self, features: Sequence[Tensor]) -> Tensor | None:
+        """Classify the last level but one."""
+        return None if self.auxiliary_head is None else self.auxiliary_head(features[-2])
 
 
 class PyramidPooling(nn.Module):

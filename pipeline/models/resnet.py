@@ -1,7 +1,7 @@
 """Residual backbones: torchvision's ResNets and a tiny one, at a chosen output stride."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
@@ -12,7 +12,7 @@ _TINY_WIDTHS = (16, 24, 32, 48)
 
 
 class ResidualBackbone(Backbone):
-    """A stem and four residual layers, under torchvision's parameter names; gives the features of layer3 and layer4."""
+    """A stem and four residual layers, under torchvision's parameter names; gives the features of all four layers."""
 
     def __init__(self, stem: Iterable[nn.Module], layers: Iterable[nn.Module], *, stride: int, output_stride: int) -> None:
         """Join the parts and dilate the layers.
@@ -27,16 +27,23 @@ class ResidualBackbone(Backbone):
         self.conv1, self.bn1, self.maxpool = stem
         self.relu = nn.ReLU(inplace=True)
         self.layer1, self.layer2, self.layer3, self.layer4 = layers
-        self.channels = (_out_channels(self.layer3), _out_channels(self.layer4))
-        self.strides = (min(4 * stride, output_stride), output_stride)
+        layers = (self.layer1, self.layer2, self.layer3, self.layer4)
+        self.channels = tuple(map(_out_channels, layers))
+        self.strides = tuple(min(stride << place, output_stride) for place in range(len(layers)))
         dilate((self.layer2, self.layer3, self.layer4), stride=stride, output_stride=output_stride)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the features of layer3 and layer4."""
+    def own_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of a file of torchvision without those of the classifier."""
+        return {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the features of layer1 to layer4."""
         features = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        layer3: Tensor = self.layer3(self.layer2(self.layer1(features)))
-        layer4: Tensor = self.layer4(layer3)
-        return layer3, layer4
+        pyramid: list[Tensor] = []
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            features = layer(features)
+            pyramid.append(features)
+        return pyramid
 
 
 def build_tiny(output_stride: int) -> ResidualBackbone:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pipeline.models.network import SegmentationNetwork
+from pipeline.models.network import Backbone, SegmentationNetwork
 
 _NAMED = 3  # names that an error lists
 
@@ -17,9 +17,8 @@ _NAMED = 3  # names that an error lists
 def load_weights(network: SegmentationNetwork, path: Path) -> None:
     """Load a state dict into the backbone or, when some of its names begin with `backbone.`, into the whole network.
 
-    A file whose names all begin with `backbone.` fills the backbone. For a backbone, torchvision's ImageNet files fit as they
-    are: the classifier is left out (`fc.*` of ResNets, `classifier.*` of MobileNetV3) and `features.` before MobileNetV3's
-    blocks is dropped. Step counters of batch normalization, which older files lack, may be missing. Two habits of other
+    A file whose names all begin with `backbone.` fills the backbone; for that, the files of its own library fit as they are, see
+    `Backbone.own_tensors`. Step counters of batch normalization, which older files lack, may be missing. Two habits of other
     trainers are undone: the dict as entry `state_dict` of another, and `module.` before every name.
 
     Args:
@@ -29,27 +28,36 @@ def load_weights(network: SegmentationNetwork, path: Path) -> None:
     Raises:
         ValueError: no such file, not a state dict, or names or shapes differ.
     """
-    tensors = _read_state_dict(path)
+    where = f"model.weights ({path})"
+    tensors = read_state_dict(path, where=where, remedy="name such a file, or set model.weights to none")
     for prefix in ("module.", "backbone."):
         if all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    if any(name.startswith("backbone.") for name in tensors):
-        part: torch.nn.Module = network
-    else:
-        part = network.backbone
-        tensors = {
-            name.removeprefix("features."): tensor
-            for name, tensor in tensors.items()
-            if not name.startswith(("fc.", "classifier."))
-        }
-    counters = {name: tensor for name, tensor in part.state_dict().items() if name.endswith(".num_batches_tracked")}
-    load_tensors(
-        part,
-        counters | tensors,
-        where=f"model.weights ({path})",
-        remedy=f"use a file of the same model and {network.num_classes} classes, keep its `backbone.` tensors alone to start"
-        " from those, or set model.weights to none",
+    remedy = (
+        f"use a file of the same model and {network.num_classes} classes, keep its `backbone.` tensors alone to start"
+        " from those, or set model.weights to none"
     )
+    if any(name.startswith("backbone.") for name in tensors):
+        load_tensors(network, _counters(network) | tensors, where=where, remedy=remedy)
+    else:
+        load_backbone(network.backbone, tensors, where=where, remedy=remedy)
+
+
+def load_backbone(backbone: Backbone, tensors: Mapping[str, Tensor], *, where: str, remedy: str) -> None:
+    """Fill a backbone with its own tensors, or those of the library that defines it.
+
+    Raises:
+        ValueError: see `load_tensors`, whose `where` and `remedy` these are.
+    """
+    try:
+        own = backbone.own_tensors(tensors)
+    except Exception as error:  # of other networks' tensors, a library's conversion raises whatever it stumbles over
+        raise ValueError(f"{where} - expected tensors of the {type(backbone).__name__} - found {error!r} - {remedy}") from error
+    load_tensors(backbone, _counters(backbone) | own, where=where, remedy=remedy)
+
+
+def _counters(module: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in module.state_dict().items() if name.endswith(".num_batches_tracked")}
 
 
 def load_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], *, where: str, remedy: str) -> None:
@@ -86,14 +94,22 @@ def load_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], *, wher
     module.load_state_dict(tensors)
 
 
-def _read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read tensors by name without running code from the file."""
+def read_state_dict(path: Path, *, where: str, remedy: str) -> dict[str, Tensor]:
+    """Read tensors by name without running code from the file.
+
+    Args:
+        path: a .safetensors file, or a state dict written by `torch.save`.
+        where: the file, for the error.
+        remedy: what to do, for the error.
+
+    Raises:
+        ValueError: no such file, or not a state dict.
+    """
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise ValueError(
-            f"model.weights ({path}) - expected a .safetensors file or a state dict saved by torch"
-            f" - found {_first_line(error)} - name such a file, or set model.weights to none"
+            f"{where} - expected a .safetensors file or a state dict saved by torch - found {_first_line(error)} - {remedy}"
         ) from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
@@ -101,7 +117,7 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
     ):
         raise ValueError(
-            f"model.weights ({path}) - expected a state dict, tensors by name - found {_describe(state)}"
+            f"{where} - expected a state dict, tensors by name - found {_describe(state)}"
             " - save the state_dict() itself and name that file"
         )
     return state

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.models.normalization import normalize_into
+from pipeline.models.normalization import Normalization, normalize_into
 from pipeline.params import AugmentationParams
 from pipeline.samples.catalog import IGNORE_INDEX
 from pipeline.transforms.color import blur, distort
@@ -18,6 +18,7 @@ def augment(
     params: AugmentationParams,
     *,
     scales: tuple[float, float],
+    normalization: Normalization,
     rng: np.random.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Cut one random crop: scale, rotate, flip and crop image and labels alike, then blur the image.
@@ -35,6 +36,7 @@ def augment(
         labels: (H, W), uint8, 255 = ignored; true or pseudo labels.
         params: size of the crop, probabilities and the largest angle; its scales are not read.
         scales: lower and upper end of the random scale, from `scale_range`.
+        normalization: of the network that is trained.
         rng: the only source of randomness; advanced alike whatever `params` and the outcome are.
 
     Returns:
@@ -49,11 +51,11 @@ def augment(
     """
     _check(image, labels, params)
     draw = draw_augmentation(params, scales=scales, rng=rng)
-    return apply(draw, image, labels, crop_size=(params.crop_height, params.crop_width))
+    return apply(draw, image, labels, crop_size=(params.crop_height, params.crop_width), normalization=normalization)
 
 
 def apply(
-    draw: Draw, image: NDArray[np.uint8], labels: NDArray[np.uint8], *, crop_size: tuple[int, int]
+    draw: Draw, image: NDArray[np.uint8], labels: NDArray[np.uint8], *, crop_size: tuple[int, int], normalization: Normalization
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Carry out one draw; image, labels and result as in `augment`."""
     crop_map = map_crop(draw, source_size=labels.shape, crop_size=crop_size)
@@ -62,7 +64,7 @@ def apply(
     height, width = classes.shape
 
     image_frame = build_frame(crop_map, channels=3)
-    normalize_into(image_frame[:, :height, :width], colors)
+    normalize_into(image_frame[:, :height, :width], colors, normalization)
     labels_frame = build_frame(crop_map, channels=1)
     # IGNORE_INDEX becomes 0, the value that sampling finds outside: no mask is needed.
     np.subtract(classes, np.float32(IGNORE_INDEX), out=labels_frame[0, :height, :width], dtype=np.float32)

@@ -11,7 +11,9 @@ from torch import Tensor
 from pipeline.inference.predictor import Predictor, arg_max
 from pipeline.inference.sliding_window import predict_windows, window_starts
 from pipeline.models.build import build_network
+from pipeline.models.normalization import Normalization, normalize
 from pipeline.params import Averaged, InferenceParams, read_params
+from pipeline.samples.working_size import resize_image
 from tests.workspace import ROOT
 
 BASE = read_params(ROOT / "params.yaml").inference
@@ -217,3 +219,25 @@ def test_averaged_logits_are_other_probabilities_than_averaged_ones_where_views_
     )
     assert np.abs(probs - logits).max() > 1e-3
     np.testing.assert_allclose(logits.sum(axis=0), 1, atol=1e-5)
+
+
+def test_images_are_normalized_as_the_weights_of_the_backbone_want_them() -> None:
+    network = build_network(read_params(ROOT / "params.yaml").model, 4)
+    network.backbone.normalization = Normalization((0.5, 0.4, 0.3), (0.5, 0.2, 0.1))
+    prepared = Predictor(network, BASE, CPU).prepare(np.full((2, 3, 3), 255, np.uint8))
+    torch.testing.assert_close(prepared[:, 0, 0], torch.tensor([1.0, 3.0, 7.0]))
+
+
+def test_a_photo_is_antialiased_where_it_is_shrunk_to_the_working_size() -> None:
+    # Lines one pixel wide: without antialiasing every second one would be all that the network sees.
+    stripes = np.zeros((40, 80, 3), np.uint8)
+    stripes[:, ::4] = 255
+    seen: list[Tensor] = []
+    network = build_network(read_params(ROOT / "params.yaml").model, 4)
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    Predictor(network, BASE.model_copy(update={"long_side": 20}), CPU).probabilities(stripes)
+    assert seen[0].shape[2:] == (10, 20)
+    resized = resize_image(stripes, (10, 20))
+    assert resized[5, 2:-2].std() < 30
+    expected = normalize(resized, network.backbone.normalization)
+    torch.testing.assert_close(seen[0][0], expected, rtol=0, atol=0.02)

@@ -152,8 +152,6 @@ def test_code_in_a_weights_file_does_not_run(tmp_path: Path, monkeypatch: pytest
             "backbone is 'resnet50', expected 'mobilenet_v3_large'",
         ),
         ({"network": "lraspp", "backbone": "mobilenet_v3_large", "output_stride": 16}, "auxiliary is true, expected false"),
-        ({"backbone": "mobilenet_v3_large", "output_stride": 16}, "expected 'tiny' or a ResNet for the network pspnet"),
-        ({"network": "deeplabv2", "backbone": "mobilenet_v3_large"}, "expected 'tiny' or a ResNet for the network deeplabv2"),
         (
             {"network": "deeplabv3", "backbone": "mobilenet_v3_large"},
             "output_stride is 4, expected 16 for the backbone mobile",

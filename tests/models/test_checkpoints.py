@@ -138,11 +138,11 @@ def break_the_model_section(header: dict[str, Any], _: dict[str, Tensor]) -> Non
         (drop_layer1, r"found 12 missing: backbone\.layer1\.0\.conv1\.weight, .*, \.\.\. - delete"),
         (add_a_tensor, r"found 1 not expected: extra - delete"),
         (reshape_a_tensor, r"found 1 of another shape: head\.4\.bias \(9,\) for \(4,\) - delete"),
-        (raise_the_version, r" - format_version - Input should be 3 - found 99 .*- delete"),
+        (raise_the_version, r" - format_version - Input should be 4 - found 99 .*- delete"),
         (drop_the_model_section, r" - model - Field required - found nothing - delete"),
         (drop_a_color, r"expected a color for each of 4 classes, found 3 - delete"),
         (contradict_the_model_section, r" - model - .* expected 'mobilenet_v3_large' .* - delete"),
-        (break_the_model_section, r" - model\.backbone - Input should be .* - found 'resnet7' - delete"),
+        (break_the_model_section, r" - model\.backbone - expected a model of timm .* - found resnet7 - choose one of resnet"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_one_line_of_advice(

@@ -5,7 +5,7 @@ from torch.nn import functional
 from pipeline.models.build import build_network
 from pipeline.models.deeplabv2 import DeepLabV2
 from pipeline.params import read_params
-from pipeline.training.step import build_optimizer
+from pipeline.training.optimizers import build_optimizer
 from tests.models.sections import count, model_params, noise
 from tests.workspace import ROOT
 
@@ -48,7 +48,7 @@ def test_the_logits_are_the_sum_of_the_branches_each_on_its_pixel() -> None:
     network = deeplabv2(5).eval()
     images = noise(1, 3, 35, 50)
     with torch.no_grad():
-        features = network.backbone(images)[1]
+        features = network.backbone(images)[-1]
         coarse = torch.zeros(1, 5, 9, 13)
         for dilation, branch in zip((6, 12, 18, 24), network.aspp, strict=True):
             assert isinstance(branch, torch.nn.Conv2d)

@@ -31,7 +31,7 @@ def test_every_logit_stays_where_it_was_computed(size: tuple[int, int]) -> None:
     network = pspnet(7).eval()
     images = noise(1, 3, *size)
     with torch.no_grad():
-        coarse = network.head(network.pyramid(network.backbone(images)[1]))
+        coarse = network.head(network.pyramid(network.backbone(images)[-1]))
         torch.testing.assert_close(network(images).logits[:, :, ::4, ::4], coarse)
 
 
@@ -39,7 +39,7 @@ def test_crops_of_whole_strides_plus_one_are_upsampled_with_aligned_corners() ->
     network = pspnet(7).eval()
     images = noise(1, 3, 33, 49)
     with torch.no_grad():
-        coarse = network.head(network.pyramid(network.backbone(images)[1]))
+        coarse = network.head(network.pyramid(network.backbone(images)[-1]))
         expected = functional.interpolate(coarse, size=(33, 49), mode="bilinear", align_corners=True)
         torch.testing.assert_close(network(images).logits, expected)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.models.normalization import normalize
+from pipeline.models.normalization import IMAGENET, normalize
 from pipeline.params import AugmentationParams
 from pipeline.samples.catalog import IGNORE_INDEX
 from pipeline.transforms.augment import augment
@@ -27,13 +27,13 @@ def noise(height: int = 40, width: int = 60) -> tuple[Image, Image]:
 def run(
     section: AugmentationParams, scales: tuple[float, float] = (0.5, 2.0), seed: int = 0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    return augment(*noise(), section, scales=scales, rng=np.random.default_rng(seed))
+    return augment(*noise(), section, scales=scales, normalization=IMAGENET, rng=np.random.default_rng(seed))
 
 
 def test_with_everything_off_a_crop_of_the_image_size_is_the_image() -> None:
     crop, labels = run(params(**OFF, crop_height=40, crop_width=60), scales=(1.0, 1.0))
     image, expected = noise()
-    torch.testing.assert_close(crop, normalize(image), rtol=0.0, atol=1e-5)
+    torch.testing.assert_close(crop, normalize(image, IMAGENET), rtol=0.0, atol=1e-5)
     assert np.array_equal(labels.numpy(), expected)
 
 
@@ -61,7 +61,7 @@ def test_inputs_are_left_as_they_were_and_may_be_read_only() -> None:
     for array in (image, labels):
         array.setflags(write=False)
     section = params(**dict.fromkeys(PROBABILITIES, 1.0))
-    augment(image, labels, section, scales=(0.5, 2.0), rng=np.random.default_rng(0))
+    augment(image, labels, section, scales=(0.5, 2.0), normalization=IMAGENET, rng=np.random.default_rng(0))
 
 
 def test_flip_probability_1_mirrors_the_crop() -> None:
@@ -101,7 +101,7 @@ def test_photometric_probability_1_changes_colors_and_neither_labels_nor_padding
 def test_ignored_pixels_stay_ignored() -> None:
     image, _ = noise()
     labels = np.full((40, 60), IGNORE_INDEX, np.uint8)
-    _, result = augment(image, labels, params(), scales=(0.5, 2.0), rng=np.random.default_rng(0))
+    _, result = augment(image, labels, params(), scales=(0.5, 2.0), normalization=IMAGENET, rng=np.random.default_rng(0))
     assert (result == IGNORE_INDEX).all()
 
 
@@ -117,7 +117,7 @@ def test_ignored_pixels_stay_ignored() -> None:
 )
 def test_images_and_labels_that_do_not_belong_together_are_refused(image: Any, labels: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        augment(image, labels, params(), scales=(0.5, 2.0), rng=np.random.default_rng(0))
+        augment(image, labels, params(), scales=(0.5, 2.0), normalization=IMAGENET, rng=np.random.default_rng(0))
 
 
 def test_a_crop_too_small_to_blur_is_refused() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.models.normalization import normalize
+from pipeline.models.normalization import IMAGENET, normalize
 from pipeline.runtime import torchvision
 from pipeline.transforms.color import blur, distort
 from pipeline.transforms.draws import Distortion
@@ -16,18 +16,18 @@ def test_normalize_equals_torchvision() -> None:
     change = torchvision.transforms.functional
     values = torch.from_numpy(noise()).permute(2, 0, 1).float() / 255.0
     expected = change.normalize(values, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    torch.testing.assert_close(normalize(noise()), expected, rtol=0.0, atol=1e-6)
+    torch.testing.assert_close(normalize(noise(), IMAGENET), expected, rtol=0.0, atol=1e-6)
 
 
 def test_normalize_takes_read_only_images() -> None:
     image = noise()
     image.setflags(write=False)
-    assert normalize(image).shape == (3, 20, 30)
+    assert normalize(image, IMAGENET).shape == (3, 20, 30)
 
 
 @pytest.mark.parametrize("size", [(48, 96), (3, 3), (5, 101)])
 def test_blur_equals_torchvision(size: tuple[int, int]) -> None:
-    image = normalize(noise(*size))
+    image = normalize(noise(*size), IMAGENET)
     expected = torchvision.transforms.functional.gaussian_blur(image, [5, 5], [1.1, 1.1])
     torch.testing.assert_close(blur(image), expected, rtol=0.0, atol=1e-5)
 

@@ -13,6 +13,7 @@ PROBABILITIES = ("rotation_probability", "blur_probability", "flip_probability",
 
 def params(**changes: Any) -> AugmentationParams:
     values: dict[str, Any] = {
+        "long_side": None,
         "crop_height": 6,
         "crop_width": 7,
         "scale_min": 0.5,

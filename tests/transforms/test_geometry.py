@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.models.normalization import normalize
+from pipeline.models.normalization import IMAGENET, normalize
 from pipeline.runtime import torchvision
 from pipeline.samples.catalog import IGNORE_INDEX
 from pipeline.transforms.augment import apply
@@ -60,11 +60,11 @@ def test_a_crop_equals_the_slow_bilinear_and_nearest_reading_of_the_composed_mat
     draw: Draw, source: tuple[int, int], crop: tuple[int, int]
 ) -> None:
     image, labels = noise(*source)
-    result, result_labels = apply(draw, image, labels, crop_size=crop)
+    result, result_labels = apply(draw, image, labels, crop_size=crop, normalization=IMAGENET)
     y, x = positions(draw, source, crop)
 
     padded = np.zeros((3, source[0] + 2, source[1] + 2))
-    padded[:, 1:-1, 1:-1] = normalize(image).numpy()
+    padded[:, 1:-1, 1:-1] = normalize(image, IMAGENET).numpy()
     expected = np.zeros((3, *crop))
     for row in (np.floor(y), np.floor(y) + 1):
         for col in (np.floor(x), np.floor(x) + 1):
@@ -95,8 +95,8 @@ def test_image_and_labels_name_the_same_place(draw: Draw, crop: tuple[int, int])
     image = np.stack([cols, rows, np.full_like(rows, 255)], axis=-1).astype(np.uint8)
     labels = (rows // cell * (width // cell) + cols // cell).astype(np.uint8)
     assert labels.max() < IGNORE_INDEX
-    result, result_labels = apply(draw, image, labels, crop_size=crop)
-    black, white = (normalize(np.full((1, 1, 3), value, np.uint8)) for value in (0, 255))
+    result, result_labels = apply(draw, image, labels, crop_size=crop, normalization=IMAGENET)
+    black, white = (normalize(np.full((1, 1, 3), value, np.uint8), IMAGENET) for value in (0, 255))
     x, y, support = ((result - black) / (white - black) * 255.0).numpy()
     # Away from the border, where the mean color would bend the ramps, and from ties of the nearest pixel.
     whole = (support > 255.0 - 1e-3) & (np.abs(x - np.round(x)) < 0.498) & (np.abs(y - np.round(y)) < 0.498)
@@ -108,44 +108,44 @@ def test_image_and_labels_name_the_same_place(draw: Draw, crop: tuple[int, int])
 @pytest.mark.parametrize("size", [(1, 1), (48, 96), (37, 301), (300, 701)])
 def test_the_identity_changes_nothing(size: tuple[int, int]) -> None:
     image, labels = noise(*size)
-    result, result_labels = apply(Draw(), image, labels, crop_size=size)
+    result, result_labels = apply(Draw(), image, labels, crop_size=size, normalization=IMAGENET)
     assert torch.equal(result_labels, torch.from_numpy(labels.astype(np.int64)))
-    torch.testing.assert_close(result, normalize(image), rtol=0.0, atol=1e-5)
+    torch.testing.assert_close(result, normalize(image, IMAGENET), rtol=0.0, atol=1e-5)
 
 
 def test_a_crop_at_scale_1_is_a_slice_of_the_image() -> None:
     image, labels = noise(700, 1500)
-    result, result_labels = apply(Draw(top=0.5, left=0.7), image, labels, crop_size=(201, 333))
+    result, result_labels = apply(Draw(top=0.5, left=0.7), image, labels, crop_size=(201, 333), normalization=IMAGENET)
     top, left = int(0.5 * 500), int(0.7 * 1168)
-    expected = normalize(image[top : top + 201, left : left + 333])
+    expected = normalize(image[top : top + 201, left : left + 333], IMAGENET)
     torch.testing.assert_close(result, expected, rtol=0.0, atol=1e-5)
     assert np.array_equal(result_labels.numpy(), labels[top : top + 201, left : left + 333])
 
 
 def test_flipping_twice_changes_nothing() -> None:
     image, labels = noise(31, 50)
-    once, once_labels = apply(Draw(flip=True), image, labels, crop_size=(31, 50))
-    torch.testing.assert_close(once.flip(-1), normalize(image), rtol=0.0, atol=1e-5)
-    twice, twice_labels = apply(Draw(flip=True), image[:, ::-1], labels[:, ::-1], crop_size=(31, 50))
-    torch.testing.assert_close(twice, normalize(image), rtol=0.0, atol=1e-5)
+    once, once_labels = apply(Draw(flip=True), image, labels, crop_size=(31, 50), normalization=IMAGENET)
+    torch.testing.assert_close(once.flip(-1), normalize(image, IMAGENET), rtol=0.0, atol=1e-5)
+    twice, twice_labels = apply(Draw(flip=True), image[:, ::-1], labels[:, ::-1], crop_size=(31, 50), normalization=IMAGENET)
+    torch.testing.assert_close(twice, normalize(image, IMAGENET), rtol=0.0, atol=1e-5)
     assert torch.equal(once_labels.flip(-1), twice_labels)
 
 
 def test_a_positive_angle_turns_image_and_labels_counterclockwise() -> None:
     image, labels = noise(21, 21)
-    result, result_labels = apply(Draw(angle=90.0), image, labels, crop_size=(21, 21))
+    result, result_labels = apply(Draw(angle=90.0), image, labels, crop_size=(21, 21), normalization=IMAGENET)
     assert np.array_equal(result_labels.numpy(), np.rot90(labels))
-    torch.testing.assert_close(result, normalize(np.rot90(image)), rtol=0.0, atol=1e-4)
+    torch.testing.assert_close(result, normalize(np.rot90(image), IMAGENET), rtol=0.0, atol=1e-4)
 
 
 @pytest.mark.parametrize(("scale", "size"), [(0.4, (50, 90)), (0.56, (50, 75)), (1.7, (33, 47)), (3.0, (20, 30))])
 def test_pure_scaling_agrees_with_torchvision_resize(scale: float, size: tuple[int, int]) -> None:
     image, labels = noise(*size)
     scaled = [round(scale * side) for side in size]
-    result, result_labels = apply(Draw(scale=scale), image, labels, crop_size=(scaled[0], scaled[1]))
+    result, result_labels = apply(Draw(scale=scale), image, labels, crop_size=(scaled[0], scaled[1]), normalization=IMAGENET)
     change = torchvision.transforms.functional
     modes = torchvision.transforms.InterpolationMode
-    expected = change.resize(normalize(image), scaled, interpolation=modes.BILINEAR, antialias=False)
+    expected = change.resize(normalize(image, IMAGENET), scaled, interpolation=modes.BILINEAR, antialias=False)
     border = math.ceil(scale)  # where torchvision repeats the border pixel
     inner = (..., slice(border, -border), slice(border, -border))
     torch.testing.assert_close(result[inner], expected[inner], rtol=0.0, atol=2e-4)
@@ -157,10 +157,10 @@ def test_pure_scaling_agrees_with_torchvision_resize(scale: float, size: tuple[i
 @pytest.mark.parametrize("angle", [-10.0, -3.3, 7.0, 10.0, 45.0])
 def test_pure_rotation_agrees_with_torchvision_rotate(angle: float) -> None:
     image, labels = noise(61, 92)
-    result, result_labels = apply(Draw(angle=angle), image, labels, crop_size=(61, 92))
+    result, result_labels = apply(Draw(angle=angle), image, labels, crop_size=(61, 92), normalization=IMAGENET)
     change = torchvision.transforms.functional
     modes = torchvision.transforms.InterpolationMode
-    expected = change.rotate(normalize(image), angle, interpolation=modes.BILINEAR, fill=0.0)
+    expected = change.rotate(normalize(image, IMAGENET), angle, interpolation=modes.BILINEAR, fill=0.0)
     whole = change.rotate(torch.ones(1, 61, 92), angle, interpolation=modes.BILINEAR, fill=0.0)[0] > 1.0 - 1e-6
     assert whole.float().mean() > 0.4
     torch.testing.assert_close(result[:, whole], expected[:, whole], rtol=0.0, atol=1e-3)
@@ -170,11 +170,11 @@ def test_pure_rotation_agrees_with_torchvision_rotate(angle: float) -> None:
 
 def test_a_source_smaller_than_the_crop_is_centered_in_ignored_padding() -> None:
     image, labels = noise(10, 21)
-    result, result_labels = apply(Draw(top=0.9, left=0.9), image, labels, crop_size=(15, 30))
+    result, result_labels = apply(Draw(top=0.9, left=0.9), image, labels, crop_size=(15, 30), normalization=IMAGENET)
     padding = np.full((15, 30), IGNORE_INDEX)
     padding[2:12, 4:25] = labels
     assert np.array_equal(result_labels.numpy(), padding)
-    torch.testing.assert_close(result[:, 2:12, 4:25], normalize(image), rtol=0.0, atol=1e-5)
+    torch.testing.assert_close(result[:, 2:12, 4:25], normalize(image, IMAGENET), rtol=0.0, atol=1e-5)
     outside = torch.from_numpy(padding == IGNORE_INDEX)
     assert (result[:, outside] == 0.0).all()
 
@@ -182,7 +182,7 @@ def test_a_source_smaller_than_the_crop_is_centered_in_ignored_padding() -> None
 def test_a_source_of_one_pixel_survives_any_scale() -> None:
     image, labels = np.full((1, 1, 3), 200, np.uint8), np.full((1, 1), 7, np.uint8)
     for scale in (0.1, 1.0, 4.0):
-        _, result_labels = apply(Draw(scale=scale), image, labels, crop_size=(5, 5))
+        _, result_labels = apply(Draw(scale=scale), image, labels, crop_size=(5, 5), normalization=IMAGENET)
         side = max(1, round(scale))
         assert (result_labels == 7).sum() == side * side
         assert (result_labels == IGNORE_INDEX).sum() == 25 - side * side
@@ -190,7 +190,7 @@ def test_a_source_of_one_pixel_survives_any_scale() -> None:
 
 def test_a_crop_beside_the_rotated_source_is_all_padding() -> None:
     image, labels = noise(40, 400)
-    result, result_labels = apply(Draw(angle=30.0), image, labels, crop_size=(8, 8))
+    result, result_labels = apply(Draw(angle=30.0), image, labels, crop_size=(8, 8), normalization=IMAGENET)
     assert (result_labels == IGNORE_INDEX).all()
     assert (result == 0.0).all()
 
