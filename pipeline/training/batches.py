@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from pipeline.machine.device_group import DeviceGroup
 from pipeline.machine.lifetime import die_with
+from pipeline.models.normalization import Normalization
 from pipeline.randomness import keyed_generator
 from pipeline.training.decoded import DecodedImages
 from pipeline.training.plan import TrainingPlan
@@ -38,9 +39,10 @@ def epoch_order(count: int, seed: int, round_key: str, name: str, epoch: int) ->
 class Crops(Dataset[tuple[Tensor, Tensor]]):
     """Random crops by key; reading one never depends on another."""
 
-    def __init__(self, plan: TrainingPlan, *, cache_bytes: int = 0) -> None:
+    def __init__(self, plan: TrainingPlan, *, normalization: Normalization, cache_bytes: int = 0) -> None:
         """Draw from the sets of `plan`; where all their images fit into `cache_bytes` once decoded, each is decoded once."""
         self.plan = plan
+        self._normalization = normalization
         self._decoded = DecodedImages(plan.sets, most_bytes=cache_bytes)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
@@ -50,7 +52,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         index = epoch_order(len(source.samples), plan.seed, plan.round_key, source.name, epoch)[place]
         image, labels = self._decoded.read(key[0], int(index))
         rng = keyed_generator(plan.seed, "augment", plan.round_key, source.name, key[1])
-        return augment(image, labels, plan.augmentation, scales=plan.scales, rng=rng)
+        return augment(image, labels, plan.augmentation, scales=plan.scales, normalization=self._normalization, rng=rng)
 
 
 def size_loader(plan: TrainingPlan, *, workers: int, group: DeviceGroup) -> LoaderSize:

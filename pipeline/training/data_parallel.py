@@ -29,12 +29,23 @@ def wrap_data_parallel(network: SegmentationNetwork, group: DeviceGroup) -> Dist
     """
     on_gpu = group.device.type == "cuda"
     if on_gpu:
-        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        _synchronize(network)
     else:
         _replace(network, nn.BatchNorm2d, lambda layer: _SyncBatchNorm2d(layer, group.size))
     _replace(network, (nn.Dropout, nn.Dropout2d), lambda layer: _SharedDropout(layer, group))
     # Statistics are the same everywhere already: there is nothing to broadcast.
     return DistributedDataParallel(network, device_ids=[group.device] if on_gpu else None, forward_sync_buffers=False)
+
+
+def _synchronize(network: nn.Module) -> None:
+    """Replace batch normalization by torch's over all processes."""
+    if any(type(layer).__module__.startswith("timm.") for layer in network.modules()):
+        # timm's layers normalize and activate in one; its own conversion knows them.
+        from timm.layers.norm_act import convert_sync_batchnorm
+
+        convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    else:
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
 
 
 def _replace(
@@ -56,10 +67,17 @@ class _SyncBatchNorm2d(nn.BatchNorm2d):
         self.load_state_dict(layer.state_dict())
         # The optimizer knows the old layer's parameters.
         self.weight, self.bias = layer.weight, layer.bias
+        # What timm's layers do besides.
+        self.drop, self.act = getattr(layer, "drop", nn.Identity()), getattr(layer, "act", nn.Identity())
+        self.train(layer.training)  # that of a frozen backbone stays as it is
         self._size = size
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name of the argument
         """Normalize (N,channels,h,w)."""
+        output: Tensor = self.act(self.drop(self._normalize(input)))
+        return output
+
+    def _normalize(self, input: Tensor) -> Tensor:  # noqa: A002
         if not self.training:
             return super().forward(input)
         count = input.numel() // self.num_features * self._size

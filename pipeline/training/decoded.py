@@ -1,5 +1,6 @@
 """Decoded training images, kept in memory that all loader processes share."""
 
+import math
 import mmap
 import multiprocessing
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ class DecodedImages:
             most_bytes: of all decoded images together; the sets are cached whole or not at all.
         """
         self._sets = sets
-        ends = np.cumsum([_BYTES_PER_PIXEL * sample.height * sample.width for source in sets for sample in source.samples])
+        ends = np.cumsum([_BYTES_PER_PIXEL * math.prod(source.size(sample)) for source in sets for sample in source.samples])
         self._first = [sum(len(source.samples) for source in sets[:part]) for part in range(len(sets))]
         self._starts = [0, *ends.tolist()]
         self._memory: mmap.mmap | None = None
@@ -42,8 +43,9 @@ class DecodedImages:
         place = self._first[part] + index
         decoded_flag = self._starts[-1] + place
         pixels = np.frombuffer(self._memory, np.uint8, self._starts[place + 1] - self._starts[place], self._starts[place])
-        image, labels = pixels[: 3 * sample.height * sample.width], pixels[3 * sample.height * sample.width :]
-        shaped = image.reshape(sample.height, sample.width, 3), labels.reshape(sample.height, sample.width)
+        height, width = source.size(sample)
+        image, labels = pixels[: 3 * height * width], pixels[3 * height * width :]
+        shaped = image.reshape(height, width, 3), labels.reshape(height, width)
         # Under a lock, whoever sees the flag sees the pixels as well, on any processor.
         with self._lock:
             is_decoded = self._memory[decoded_flag]

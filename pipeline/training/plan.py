@@ -56,7 +56,7 @@ def plan_pretraining(
     Reference: He et al., Sec. 3.1, step 1.
     """
     return TrainingPlan(
-        sets=[TrainingSet("labeled", labeled, pretrain.batch_size, catalog)],
+        sets=[TrainingSet("labeled", labeled, pretrain.batch_size, catalog, long_side=augmentation.long_side)],
         steps=count_steps(pretrain, images=len(labeled), batch_size=pretrain.batch_size),
         training=training,
         augmentation=augmentation,
@@ -88,8 +88,9 @@ def plan_student(
 
     Reference: He et al., Sec. 3.1, step 3, Eq. 2; Sec. 3.3.
     """
-    labeled_set = TrainingSet("labeled", labeled, student.labeled_batch_size, catalog)
-    unlabeled_set = TrainingSet("unlabeled", unlabeled, student.unlabeled_batch_size, catalog, pseudo_labels)
+    long_side = augmentation.long_side
+    labeled_set = TrainingSet("labeled", labeled, student.labeled_batch_size, catalog, long_side=long_side)
+    unlabeled_set = TrainingSet("unlabeled", unlabeled, student.unlabeled_batch_size, catalog, pseudo_labels, long_side)
     return TrainingPlan(
         sets=[labeled_set, unlabeled_set] if selected_pixels else [labeled_set],
         steps=count_steps(student, images=len(unlabeled), batch_size=student.unlabeled_batch_size),

@@ -1,4 +1,4 @@
-"""The resume point of a training: network, momentum, step and curve in one file, replaced atomically.
+"""The resume point of a training: network, state of the optimizer, step and curve in one file, replaced atomically.
 
 Schedules, orders, augmentations and dropout are functions of the step, so no generator state needs keeping and a resumed training
 ends with the bytes of an undisturbed one.
@@ -8,13 +8,11 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.optim import SGD
+from torch.optim import Optimizer
 
 from pipeline.curve import CurveRow
 from pipeline.schema import Section
 from pipeline.tensor_files import read_tensors, write_tensors
-
-_MOMENTUM = "momentum_buffer"
 
 
 class _State(Section):
@@ -22,17 +20,17 @@ class _State(Section):
     rows: list[CurveRow]
 
 
-def write_resume_point(path: Path, network: nn.Module, optimizer: SGD, *, step: int, rows: list[CurveRow]) -> None:
+def write_resume_point(path: Path, network: nn.Module, optimizer: Optimizer, *, step: int, rows: list[CurveRow]) -> None:
     """Write all that the steps from `step` on depend on, whole or not at all."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
-        buffer = optimizer.state[parameter].get(_MOMENTUM)
-        if buffer is not None:
-            tensors[f"momentum.{name}"] = buffer
+        for key, value in optimizer.state[parameter].items():
+            if value is not None:  # without momentum, SGD keeps an empty buffer
+                tensors[f"{key}:{name}"] = value
     write_tensors(path, tensors, _State(step=step, rows=rows).model_dump_json())
 
 
-def read_resume_point(path: Path, network: nn.Module, optimizer: SGD) -> tuple[int, list[CurveRow]]:
+def read_resume_point(path: Path, network: nn.Module, optimizer: Optimizer) -> tuple[int, list[CurveRow]]:
     """Put network and optimizer back to where a training stopped.
 
     Returns:
@@ -50,8 +48,12 @@ def read_resume_point(path: Path, network: nn.Module, optimizer: SGD) -> tuple[i
         raise ValueError(f"{path} - expected a resume point - found {' '.join(str(error).split())[:200]}") from error
     prefix = "network."
     network.load_state_dict({name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)})
-    for name, parameter in network.named_parameters():
-        buffer = tensors.get(f"momentum.{name}")
-        if buffer is not None:
-            optimizer.state[parameter][_MOMENTUM] = torch.empty_like(parameter).copy_(buffer)
+    parameters = dict(network.named_parameters())
+    for full_name, tensor in tensors.items():
+        key, _, name = full_name.partition(":")
+        if name:
+            parameter = parameters[name]
+            # What is kept of each weight lies as the weight does; counters of steps are single numbers on the CPU.
+            value = torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
+            optimizer.state[parameter][key] = value
     return state.step, state.rows

@@ -16,11 +16,13 @@ from pipeline.params import InferenceProtocol, ModelParams, RuntimeParams
 from pipeline.runtime import seed_torch
 from pipeline.samples.catalog import Catalog
 from pipeline.training.batches import Batch, Crops, load_batches, size_loader
+from pipeline.training.block_checkpoints import checkpoint_blocks
 from pipeline.training.data_parallel import wrap_data_parallel
+from pipeline.training.optimizers import build_optimizer
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.resume import read_resume_point, write_resume_point
 from pipeline.training.schedules import poly_factor
-from pipeline.training.step import build_optimizer, train_step
+from pipeline.training.step import train_step
 
 
 class StepRecord(NamedTuple):
@@ -70,11 +72,17 @@ class Training:
         self.steps = plan.steps
         self.live_curve = folder / "curve.tsv"
         self._network = network.to(group.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        if plan.training.freeze_backbone:
+            network.backbone.requires_grad_(requires_grad=False).eval()
+        if plan.training.checkpoint_blocks:
+            checkpoint_blocks(network.backbone)
         self._plan, self._runtime, self._group = plan, runtime, group
         self._optimizer = build_optimizer(network, plan.training)
         self.loader = size_loader(plan, workers=runtime.loader_workers, group=group)
         self._resume_point = folder / "resume.safetensors"
         self.remarks = [f"the curve so far grows in {self.live_curve}", *filter(None, [self.loader.remark])]
+        if network.backbone.licence:
+            self.remarks.append(f"starts from pretrained weights; their licence: {network.backbone.licence}")
         try:
             self.first_step, self.rows = read_resume_point(self._resume_point, network, self._optimizer)
         except ValueError as error:
@@ -91,7 +99,11 @@ class Training:
         Raises:
             ValueError: a loss is not finite, a file is missing or damaged, or a batch cannot be shared evenly.
         """
-        crops = Crops(self._plan, cache_bytes=int(self._runtime.cache_gib * 2**30) // self._group.size)
+        crops = Crops(
+            self._plan,
+            normalization=self._network.backbone.normalization,
+            cache_bytes=int(self._runtime.cache_gib * 2**30) // self._group.size,
+        )
         return self.train_on(load_batches(crops, first_step=self.first_step, loader=self.loader, group=self._group))
 
     def train_on(self, batches: Iterable[Batch]) -> Iterator[StepRecord]:

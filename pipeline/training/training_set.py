@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.images import image_of, labels_of, read_label_png
 from pipeline.samples.sample_lists import Sample
+from pipeline.samples.working_size import resize_image, resize_labels, working_size
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class TrainingSet:
         batch_size: crops per step.
         catalog: of the data set.
         pseudo_labels: folder of label PNGs by image id that stand in for the samples' own label files; None: use those.
+        long_side: longer side in pixels to which images and labels are brought before anything is drawn; None: their own.
     """
 
     name: str
@@ -29,11 +31,18 @@ class TrainingSet:
     batch_size: int
     catalog: Catalog
     pseudo_labels: Path | None = None
+    long_side: int | None = None
+
+    def size(self, sample: Sample) -> tuple[int, int]:
+        """Return height and width of what `read` returns."""
+        return working_size(sample.size, self.long_side)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return image (H, W, 3) and labels (H, W), both uint8."""
-        image = image_of(sample)
+        image, size = image_of(sample), self.size(sample)
         if self.pseudo_labels is not None:
             png = self.pseudo_labels / f"{sample.image_id}.png"
-            return image, read_label_png(png, num_classes=self.catalog.num_classes, size=sample.size)
-        return image, labels_of(sample, self.catalog)
+            labels = read_label_png(png, num_classes=self.catalog.num_classes, size=sample.size)
+        else:
+            labels = labels_of(sample, self.catalog)
+        return resize_image(image, size), resize_labels(labels, size)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipeline.machine.device_group import DeviceGroup
+from pipeline.models.normalization import IMAGENET
 from pipeline.params import AugmentationParams
 from pipeline.samples.sample_lists import Sample
 from pipeline.training.batches import Batch, Crops, epoch_order, load_batches
@@ -45,7 +46,9 @@ def batches(
         round_key="1",
     )
     loader = fit_loader(workers, crops=1, crop_pixels=1, free=None)
-    return list(load_batches(Crops(plan, cache_bytes=cache_bytes), first_step=first, loader=loader, group=group))
+    return list(
+        load_batches(Crops(plan, normalization=IMAGENET, cache_bytes=cache_bytes), first_step=first, loader=loader, group=group)
+    )
 
 
 def same(one: list[Batch], other: list[Batch]) -> bool:
