@@ -6,9 +6,9 @@ file, the key path, what was expected and what was found.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from pipeline.schema import Section, read_section
 
@@ -125,41 +125,55 @@ class DataParams(Section):
         return self
 
 
-_OUTPUT_STRIDES = {"tiny": (4, 8, 16), "mobilenet_v3_large": (16,)}  # of all others: 8, 16, 32
+TORCHVISION_BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v3_large")
+"""Names of `model.backbone` that mean torchvision's networks; `tiny` is our own, all others are timm's."""
+
+_OUTPUT_STRIDES = {
+    "tiny": (4, 8, 16),
+    "mobilenet_v3_large": (16,),
+    **dict.fromkeys(TORCHVISION_BACKBONES[:-1], (8, 16, 32)),
+}  # what timm's models can have is known where they are built
 
 
 class ModelParams(Section):
     """The segmentation network; stored in every checkpoint, so only training reads this section."""
 
-    network: Literal["pspnet", "deeplabv2", "deeplabv3", "lraspp"]
-    """Segmentation network: the paper's `pspnet` and `deeplabv2`, torchvision's `deeplabv3` and `lraspp`."""
-    backbone: Literal["tiny", "resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v3_large"]
-    """`tiny` is for CPUs and always trains from scratch; `mobilenet_v3_large` is for deeplabv3, and the only one for lraspp."""
-    output_stride: Literal[4, 8, 16, 32]
-    """Input pixels per feature: 4, 8 or 16 for `tiny`, 8, 16 or 32 for a ResNet, 16 for `mobilenet_v3_large`. The paper: 8."""
+    network: Literal[
+        "pspnet", "deeplabv2", "deeplabv3", "lraspp", "deeplabv3plus", "unet", "fpn", "upernet", "segformer", "linear", "dpt"
+    ]
+    """Segmentation network: the paper's `pspnet` and `deeplabv2`, torchvision's `deeplabv3` and `lraspp`, the decoders
+    `deeplabv3plus`, `unet`, `fpn`, `upernet` and `segformer` of segmentation_models_pytorch, and for plain transformers `linear`
+    or its `dpt`."""
+    backbone: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9_.-]*$")]
+    """`tiny`, for CPUs and always from scratch; torchvision's `resnet18`, `resnet34`, `resnet50`, `resnet101`, and
+    `mobilenet_v3_large` (the only one for lraspp); or any model of timm, with or without the tag of its
+    weights: `tf_efficientnet_lite0`, `convnext_tiny.in12k_ft_in1k`, `vit_small_patch14_dinov2`."""
+    output_stride: Annotated[int, Field(ge=1, le=64)]
+    """Input pixels per feature: 4, 8 or 16 for `tiny`, 8, 16 or 32 for a ResNet, 16 for `mobilenet_v3_large`; for a model of timm
+    its own (the side of a transformer's patches), or a smaller one that dilation gives. The paper: 8."""
     bins: Annotated[tuple[Count, ...], _AsTuple, Field(min_length=1)]
     """Grid sizes of the pyramid pooling; read by pspnet alone. PSPNet: 1, 2, 3, 6."""
     head_width: Count
-    """Channels of the fused head feature; read by pspnet alone. PSPNet on ResNet-50: 512."""
+    """Channels of the fused head feature; read by pspnet and the decoders. PSPNet on ResNet-50: 512; DeepLabv3+: 256."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
-    """Dropout before the classifiers of pspnet and the auxiliary one of deeplabv2; deeplabv3 keeps torchvision's, lraspp has
-    none. The paper's release: 0.1."""
+    """Dropout before the classifiers of pspnet and the decoders, and the auxiliary one of deeplabv2; deeplabv3 keeps
+    torchvision's, lraspp has none. The paper's release: 0.1."""
     auxiliary: bool
-    """Auxiliary head on layer3 (block 4 of mobilenet_v3_large); lraspp has none. The paper: for pspnet, not for deeplabv2."""
+    """Auxiliary head on the last level of features but one (layer3 of a ResNet, block 4 of mobilenet_v3_large); lraspp has none.
+    The paper: for pspnet, not for deeplabv2."""
     weights: Annotated[str, Field(min_length=1)]
-    """`none` (from scratch), `imagenet` (torchvision's; needs a network) or a .safetensors / state-dict file."""
+    """`none` (from scratch), `imagenet` (those that torchvision or timm name for the backbone, of ImageNet where its tag says
+    nothing else; they need a network, but for tf_efficientnet_lite0, whose weights are installed) or a .safetensors / state-dict
+    file."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        mobile = self.backbone == "mobilenet_v3_large"
-        if self.network == "lraspp" and not mobile:
+        if self.network == "lraspp" and self.backbone != "mobilenet_v3_large":
             raise ValueError(f"backbone is {self.backbone!r}, expected 'mobilenet_v3_large' for the network lraspp")
         if self.network == "lraspp" and self.auxiliary:
             raise ValueError("auxiliary is true, expected false for the network lraspp, which has no auxiliary head")
-        if self.network in {"pspnet", "deeplabv2"} and mobile:
-            raise ValueError(f"backbone is {self.backbone!r}, expected 'tiny' or a ResNet for the network {self.network}")
-        strides = _OUTPUT_STRIDES.get(self.backbone, (8, 16, 32))
-        if self.output_stride not in strides:
+        strides = _OUTPUT_STRIDES.get(self.backbone)
+        if strides and self.output_stride not in strides:
             expected = " or ".join(map(str, strides))
             raise ValueError(f"output_stride is {self.output_stride}, expected {expected} for the backbone {self.backbone}")
         if self.backbone == "tiny" and self.weights == "imagenet":
@@ -170,20 +184,34 @@ class ModelParams(Section):
 class TrainingParams(Section):
     """What pretraining and every student training share."""
 
+    optimizer: Literal["sgd", "adamw"]
+    """`sgd` with momentum, as the paper; `adamw` (Loshchilov and Hutter, ICLR 2019), with which transformers are trained: betas
+    0.9 and 0.999, no decay of biases and normalization."""
     learning_rate: Annotated[float, Field(gt=0.0)]
-    """Base rate of SGD at the start of the schedule. The paper: 0.01."""
+    """Base rate at the start of the schedule. The paper: 0.01 for sgd; for adamw some 1e-4."""
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)]
-    """The paper: 0.9."""
+    """Of sgd. The paper: 0.9."""
     weight_decay: Annotated[float, Field(ge=0.0)]
-    """The paper: 1e-4."""
+    """The paper: 1e-4 for sgd; for adamw some 0.01."""
     poly_power: Annotated[float, Field(gt=0.0)]
     """Exponent of the polynomial schedule, stepped per iteration. The release: 0.9."""
     head_factor: Annotated[float, Field(gt=0.0)]
     """Learning-rate factor of the heads over the backbone. The release: 10."""
+    layer_decay: Ratio
+    """Factor on the learning rate from each layer of the backbone to the one below it, for pretrained transformers of timm: some
+    0.75 to 0.9 (Bao et al., BEiT, ICLR 2022); 1 = all layers alike."""
+    freeze_backbone: bool
+    """Train the heads alone; the backbone keeps its weights, and its normalization its statistics."""
     auxiliary_weight: Annotated[float, Field(ge=0.0)]
     """Weight of the auxiliary head's loss. The release: 0.4."""
     focal_gamma: Annotated[float, Field(ge=0.0)]
     """Exponent of the focal loss; 0 = cross entropy, as the paper trains. Its Table 5: 2."""
+    accumulate: Count
+    """Parts in which a batch goes through the network, one after another: as many times less memory for features, the same sum of
+    gradients; batch normalization sees each part alone. Batch sizes are multiples of it."""
+    checkpoint_blocks: bool
+    """Compute the blocks of the backbone a second time in the backward pass instead of keeping their features: less memory, a
+    third more time, the same gradients."""
     precision: Literal["float32", "bfloat16"]
     """In which the network computes (autocast); weights, gradients' sums and losses are float32 in both."""
     log_every: Count
@@ -226,6 +254,10 @@ class StudentParams(LengthParams):
 class AugmentationParams(Section):
     """Random crops (Sec. 4.1); rounds widen the scale range by their beta (Sec. 3.3)."""
 
+    long_side: Side | None
+    """Longer image side in pixels to which photos and labels are brought, antialiased, before a scale is drawn, so that crop and
+    scales mean the same for photos of any size; null = the image's own size, as the paper trains. Where it is set,
+    inference.long_side should be about the same."""
     crop_height: Count
     """Pixels."""
     crop_width: Count
@@ -345,6 +377,9 @@ class RoundParams(Section):
     """Decrease of the lower end of the scale range."""
     beta_max: Annotated[float, Field(ge=0.0)]
     """Increase of the upper end of the scale range."""
+    model: Mapping[str, Any] | None
+    """A network of its own for the student of this round, which then starts from its own weights and not from its teacher's: what
+    differs from the section `model`; null = the teacher's network goes on learning."""
 
 
 class RuntimeParams(Section):
@@ -426,6 +461,17 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _own_models_are_models(self) -> Self:
+        for key in self.rounds:
+            try:
+                self.own_model(key)
+            except ValidationError as error:
+                first = error.errors()[0]
+                name = ".".join(["rounds", key, "model", *map(str, first["loc"])])
+                raise ValueError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from error
+        return self
+
+    @model_validator(mode="after")
     def _rounds_have_teachers(self) -> Self:
         for key, section in self.rounds.items():
             if section.prev >= int(key) or (section.prev != 0 and str(section.prev) not in self.rounds):
@@ -442,10 +488,17 @@ class Params(Section):
             raise ValueError(f"params.yaml - rounds - expected one of {', '.join(self.rounds)} - found {key} - add the round")
         return self.rounds[key]
 
+    def own_model(self, key: str) -> ModelParams | None:
+        """Return the section of the network that the student of round `key` begins with; None: it goes on with its teacher's."""
+        changes = self.round(key).model
+        return None if changes is None else ModelParams.model_validate({**self.model.model_dump(), **changes})
+
     def depth(self, key: str) -> int:
-        """Return how many rounds of training lie before round `key`, pretraining included."""
-        prev = self.round(key).prev
-        return 1 if prev == 0 else 1 + self.depth(str(prev))
+        """Return how many rounds have trained the network of round `key` before it, pretraining included."""
+        section = self.round(key)
+        if section.model is not None:
+            return 0
+        return 1 if section.prev == 0 else 1 + self.depth(str(section.prev))
 
     def labeling_ratio(self, key: str) -> float:
         """Return the labeling ratio (the paper's alpha) of round `key`, in (0, 1]."""

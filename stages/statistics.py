@@ -37,7 +37,7 @@ def main(
     classes, workers, crops = Catalog.read(catalog), params.runtime.workers, params.augmentation
     store = ConfidenceStore(confidences)
     samples = read_samples(labeled, labels=True)
-    counted = count_label_files(samples, Catalog.read(labeled_catalog), workers=workers)
+    counted = count_label_files(samples, Catalog.read(labeled_catalog), long_side=crops.long_side, workers=workers)
     frequencies, sizes = appearance(
         progress(counted, total=len(samples), unit="labeled image"),
         classes.num_classes,

@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 
 from pipeline.machine.work import open_work
+from pipeline.models.build import build_network, weight_files
 from pipeline.models.checkpoints import read_model
 from pipeline.params import Params
+from pipeline.runtime import seed_torch
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.sample_lists import read_samples
 from pipeline.selection import Selection
@@ -18,7 +20,9 @@ from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_com
 
 @click.command()
 @round_option
-@click.option("--teacher", type=EXISTING, required=True, help="Checkpoint that the student starts from.")
+@click.option(
+    "--teacher", type=EXISTING, required=True, help="Checkpoint that the student starts from, unless the round names a model."
+)
 @click.option("--catalog", type=EXISTING, required=True, help="Classes of the data set.")
 @click.option("--labeled", type=EXISTING, required=True, help="List of labeled samples.")
 @click.option("--unlabeled", type=EXISTING, required=True, help="List of unlabeled samples.")
@@ -50,9 +54,13 @@ def main(
         round_key=round_key,
         depth=params.depth(round_key),
     )
-    protocol = params.inference.protocol
-    parameters = {**plan.parameters(), "protocol": protocol.model_dump(mode="json")}
-    inputs = [teacher, catalog, labeled, unlabeled, selection, pseudo_labels]
+    own, protocol = params.own_model(round_key), params.inference.protocol
+    parameters = {
+        **plan.parameters(),
+        "model": own and own.model_dump(mode="json"),
+        "protocol": protocol.model_dump(mode="json"),
+    }
+    inputs = [teacher, catalog, labeled, unlabeled, selection, pseudo_labels, *(weight_files(own) if own else [])]
     with open_work(params.runtime, outs=[model, curve], parameters=parameters, inputs=inputs, fresh=fresh, on_wait=echo) as work:
         if work.finished:
             return
@@ -61,10 +69,14 @@ def main(
             raise ValueError(
                 f"{teacher} - expected the classes of {catalog} - found {', '.join(checkpoint.class_names)} - run `pretrain`"
             )
-        training = Training(checkpoint.network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
+        network, model_params = checkpoint.network, checkpoint.model_params
+        if own:
+            seed_torch(params.seed, "initial weights", round_key)
+            network, model_params = build_network(own, classes.num_classes), own
+        training = Training(network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
         echo(*training.remarks)
         run_to_end(iter(training), total=training.steps, done=training.first_step, unit="step", note=StepRecord.describe_losses)
-        training.write(model=model, curve=curve, model_params=checkpoint.model_params, protocol=protocol, catalog=classes)
+        training.write(model=model, curve=curve, model_params=model_params, protocol=protocol, catalog=classes)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ SCRIPTS = {name: script(name) for name in BODIES}
 COMMANDS = sorted(path for path in (ROOT / "stages").glob("*.py") if path.name not in {"__init__.py", "command.py"})
 METHODS = {
     "labeling_ratio": {"alpha", "rounds.${key}.alpha"},
-    "depth": {"rounds.${key}.prev"},
+    "depth": {"rounds.${key}.prev", "rounds.${key}.model"},
+    "own_model": {"model", "rounds.${key}.model"},
     "inference.protocol": {f"inference.{name}" for name in InferenceProtocol.model_fields},
 }
 """Methods of Params that read parameters, and which."""

@@ -5,7 +5,7 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
-from pipeline.params import read_params
+from pipeline.params import Params, read_params
 from tests.workspace import ROOT, change_params
 
 CONTRADICTIONS = {"rounds.1.prev", "rounds.2.prev", "pretrain.epochs", "augmentation.scale_min"}
@@ -41,7 +41,7 @@ def test_the_shipped_parameters_are_valid() -> None:
         ("runtime.checkpoint_every", 0, "runtime.checkpoint_every"),
         ("pretrain.epochs", 3, "exactly one"),
         ("augmentation.scale_min", 9.0, "scale_min"),
-        ("model.backbone", "resnet20", "model.backbone"),
+        ("model.backbone", "../resnet18", "model.backbone"),
         ("runtime.device", "tpu", "runtime.device"),
         ("data.name", "../secret", "data.name"),
         ("inference.scales", [], "inference.scales"),
@@ -133,3 +133,34 @@ def test_a_script_that_rewrites_the_file_with_pyyaml_changes_nothing_else(folder
     tree["alpha"] = 0.123
     (folder / "params.yaml").write_text(yaml.safe_dump(tree))
     assert read_params(folder / "params.yaml") == expected
+
+
+def own_model(tmp_path: Path, model: object) -> Params:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    change_params(tmp_path, {"rounds.1.model": model})
+    return read_params(tmp_path / "params.yaml")
+
+
+def test_a_round_may_name_a_network_of_its_own_by_what_differs(tmp_path: Path) -> None:
+    params = own_model(tmp_path, {"network": "unet", "head_width": 8})
+    expected = params.model.model_copy(update={"network": "unet", "head_width": 8})
+    assert params.own_model("1") == expected
+    assert params.own_model("2") is None
+    # Nothing has trained the network of round 1 before; that of round 2 is the same.
+    assert (params.depth("1"), params.depth("2")) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        ({"head_with": 8}, "rounds.1.model.head_with: Extra inputs are not permitted"),
+        ({"head_width": 0}, "rounds.1.model.head_width: Input should be greater than or equal to 1"),
+        ({"backbone": "resnet18"}, "rounds.1.model: output_stride is 4, expected 8 or 16 or 32 for the backbone resnet18"),
+        ("tiny", "rounds.1.model"),
+    ],
+)
+def test_a_network_of_a_round_that_cannot_be_is_named_by_its_key(tmp_path: Path, model: object, found: str) -> None:
+    with pytest.raises(ValueError, match=r"params\.yaml") as error:
+        own_model(tmp_path, model)
+    assert found in str(error.value)
+    assert "\n" not in str(error.value)

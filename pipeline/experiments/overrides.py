@@ -99,7 +99,7 @@ def _flatten(key: str, value: object) -> Iterator[tuple[str, object]]:
 
 
 def _leaves(key: str, value: object, current: object) -> list[str]:
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and current is not None:  # what stands in the place of null is one value
         known = current if isinstance(current, Mapping) else {}
         return [text for name, inner in value.items() for text in _leaves(f"{key}.{name}", inner, known.get(name, _ABSENT))]
     return [] if value == current and type(value) is type(current) else [f"{key}={_spell(value)}"]

@@ -10,6 +10,7 @@ from pipeline.samples.catalog import Catalog
 from pipeline.samples.class_frequencies import count_classes
 from pipeline.samples.images import labels_of
 from pipeline.samples.sample_lists import Sample
+from pipeline.samples.working_size import resize_labels, working_size
 
 FREQUENT = 0.5
 """A class is frequent if it appears in more than this share of the labeled images."""
@@ -17,10 +18,16 @@ LARGE = 0.1
 """A class is large if, where it appears, it covers more than this share of a crop's area on average."""
 
 
-def count_label_files(samples: Sequence[Sample], catalog: Catalog, *, workers: int) -> Iterator[NDArray[np.int64]]:
-    """Yield (C,) int64, the pixels of each class, image by image."""
-    num_classes = catalog.num_classes
-    yield from map_ordered(lambda sample: count_classes(labels_of(sample, catalog), num_classes), samples, workers=workers)
+def count_label_files(
+    samples: Sequence[Sample], catalog: Catalog, *, long_side: int | None, workers: int
+) -> Iterator[NDArray[np.int64]]:
+    """Yield (C,) int64, the pixels of each class, image by image, of labels at the size at which training reads them."""
+
+    def count(sample: Sample) -> NDArray[np.int64]:
+        labels = resize_labels(labels_of(sample, catalog), working_size(sample.size, long_side))
+        return count_classes(labels, catalog.num_classes)
+
+    yield from map_ordered(count, samples, workers=workers)
 
 
 def seen_area(*, crop: tuple[int, int], scales: tuple[float, float]) -> float:

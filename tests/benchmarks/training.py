@@ -11,14 +11,16 @@ from PIL import Image
 
 from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.build import build_network
+from pipeline.models.normalization import IMAGENET
 from pipeline.params import Params
 from pipeline.runtime import prepare_device
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.sample_lists import Sample
 from pipeline.training.batches import Batch
 from pipeline.training.decoded import DecodedImages
+from pipeline.training.optimizers import build_optimizer
 from pipeline.training.plan import TrainingPlan
-from pipeline.training.step import build_optimizer, train_step
+from pipeline.training.step import train_step
 from pipeline.training.training import Training
 from pipeline.training.training_set import TrainingSet
 from pipeline.transforms.augment import augment
@@ -170,7 +172,7 @@ def augment_crops(source: Path, count: int) -> Callable[[], None]:
 
     def work() -> None:
         for index in range(count):
-            augment(image, labels, params, scales=(0.5, 2.0), rng=np.random.default_rng(index))
+            augment(image, labels, params, scales=(0.5, 2.0), normalization=IMAGENET, rng=np.random.default_rng(index))
 
     return work
 
