@@ -1,9 +1,8 @@
 """The size at which a network works, whatever the size of the photos."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
+from PIL import Image
 
 
 def working_size(size: tuple[int, int], long_side: int | None, *, scale: float = 1.0) -> tuple[int, int]:
@@ -17,20 +16,15 @@ def working_size(size: tuple[int, int], long_side: int | None, *, scale: float =
 
 def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize (H, W, 3) uint8 bilinearly with half-pixel centers, antialiased; the same size is left as it is."""
-    if image.shape[:2] == size:
-        return image
-    planes = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
-    resized = functional.interpolate(planes, size=size, mode="bilinear", align_corners=False, antialias=True)[0]
-    return np.ascontiguousarray(resized.permute(1, 2, 0).numpy())
+    return _resize(image, size, Image.Resampling.BILINEAR)
 
 
 def resize_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize (H, W) uint8 to the nearest pixels; the same size is left as it is."""
-    if labels.shape == size:
-        return labels
-    rows, cols = (
-        np.minimum(((np.arange(new) + 0.5) * (old / new)).astype(np.int64), old - 1)
-        for new, old in zip(size, labels.shape, strict=True)
-    )
-    resized: NDArray[np.uint8] = labels[rows[:, None], cols]
-    return resized
+    return _resize(labels, size, Image.Resampling.NEAREST)
+
+
+def _resize(pixels: NDArray[np.uint8], size: tuple[int, int], resampling: Image.Resampling) -> NDArray[np.uint8]:
+    if pixels.shape[:2] == size:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(size[::-1], resampling))
