@@ -1,12 +1,13 @@
 """The machine: devices, threads, determinism and the imports of torchvision and timm.
 
-Every room that needs torchvision takes it from here: `from pipeline.runtime import torchvision`; and timm, which imports it, by
-`import_timm`.
+Every room takes torchvision and timm from here, by `import_torchvision` and `import_timm`, in the function that needs it: each
+takes a second or more to import, and the default network needs neither.
 """
 
 import importlib
 import importlib.util
 import os
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -38,14 +39,16 @@ def _declare_missing_operators() -> None:
             torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
-_declare_missing_operators()
-import torchvision  # noqa: E402 - only after the operators are declared
-
-__all__ = ["autocast", "import_timm", "prepare_device", "seed_torch", "torchvision"]
+@cache
+def import_torchvision() -> ModuleType:
+    """Import torchvision with its models and transforms."""
+    _declare_missing_operators()
+    return importlib.import_module("torchvision")
 
 
 def import_timm() -> ModuleType:
-    """Import timm, whose import takes most of a second, where a network needs it."""
+    """Import timm, which imports torchvision."""
+    import_torchvision()
     return importlib.import_module("timm")
 
 

@@ -22,6 +22,7 @@ UNIMPORTED = {
     "pytest-xdist": "`make test` spreads the tests by it",
     "ruff": "`make lint` runs it",
     "s3fs": "fsspec loads it for s3://",
+    "torchvision": "`pipeline.runtime` imports it where a network needs it",
 }
 
 

@@ -4,7 +4,7 @@ from pipeline.models.mobilenet import MobileBackbone
 from pipeline.models.network import Backbone
 from pipeline.models.resnet import ResidualBackbone, build_tiny
 from pipeline.params import TORCHVISION_BACKBONES
-from pipeline.runtime import torchvision
+from pipeline.runtime import import_torchvision
 
 
 def build_backbone(name: str, *, output_stride: int) -> Backbone:
@@ -24,10 +24,11 @@ def build_backbone(name: str, *, output_stride: int) -> Backbone:
         from pipeline.models.timm_backbone import TimmBackbone
 
         return TimmBackbone(name, output_stride)
+    models = import_torchvision().models
     if name == "mobilenet_v3_large":
         assert output_stride == 16
-        return MobileBackbone(torchvision.models.mobilenet_v3_large(dilated=True).features)
-    classifier = getattr(torchvision.models, name)()
+        return MobileBackbone(models.mobilenet_v3_large(dilated=True).features)
+    classifier = getattr(models, name)()
     layers = [classifier.layer1, classifier.layer2, classifier.layer3, classifier.layer4]
     stem = (classifier.conv1, classifier.bn1, classifier.maxpool)
     return ResidualBackbone(stem, layers, stride=4, output_stride=output_stride)

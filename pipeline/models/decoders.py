@@ -14,6 +14,7 @@ from pipeline.models.network import (
     upsample_to_edges,
 )
 from pipeline.params import ModelParams
+from pipeline.runtime import import_timm
 
 
 class Linear(SegmentationNetwork):
@@ -62,6 +63,7 @@ class Decoded(SegmentationNetwork):
         Raises:
             ValueError: the decoder needs another pyramid than the backbone has.
         """
+        import_timm()  # before the decoders, which import it
         from segmentation_models_pytorch.base.initialization import initialize_decoder
 
         super().__init__(backbone, num_classes, upsample_to_edges)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pipeline.models.network import Backbone, PooledBatchNorm2d, SegmentationNetwork, upsample_to_edges
 from pipeline.params import ModelParams
-from pipeline.runtime import torchvision
+from pipeline.runtime import import_torchvision
 
 
 class DeepLabV3(SegmentationNetwork):
@@ -22,7 +22,7 @@ class DeepLabV3(SegmentationNetwork):
         """Put the heads on a backbone; their weights are drawn from torch's global generator."""
         super().__init__(backbone, num_classes, upsample_to_edges)
         layer3, layer4 = backbone.channels[-2:]
-        segmentation = torchvision.models.segmentation
+        segmentation = import_torchvision().models.segmentation
         self.classifier = segmentation.deeplabv3.DeepLabHead(layer4, num_classes)
         pooling = self.classifier[0].convs[-1]
         pooling[2] = PooledBatchNorm2d(pooling[2].num_features)

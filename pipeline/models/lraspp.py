@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pipeline.models.network import Backbone, SegmentationNetwork, upsample_to_edges
 from pipeline.params import ModelParams
-from pipeline.runtime import torchvision
+from pipeline.runtime import import_torchvision
 
 _WIDTH = 128  # channels of the pooled features, torchvision's
 
@@ -25,7 +25,8 @@ class LRASPP(SegmentationNetwork):
         """Put the head on a backbone of strides 8 and 16; its weights are drawn from torch's global generator."""
         assert not params.auxiliary
         super().__init__(backbone, num_classes, upsample_to_edges)
-        self.classifier = torchvision.models.segmentation.lraspp.LRASPPHead(*backbone.channels, num_classes, _WIDTH)
+        head = import_torchvision().models.segmentation.lraspp.LRASPPHead
+        self.classifier = head(*backbone.channels, num_classes, _WIDTH)
 
     def classify(self, features: Sequence[Tensor]) -> Tensor:
         """Classify the pooled deep features and the shallow ones; the logits have the size of these."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from pipeline.models.network import Backbone
 from pipeline.models.weights import load_backbone, read_state_dict
 from pipeline.params import TORCHVISION_BACKBONES
-from pipeline.runtime import import_timm, torchvision
+from pipeline.runtime import import_timm, import_torchvision
 
 LITE0 = "tf_efficientnet_lite0"
 """The backbone whose ImageNet weights are in a package: they need no network."""
@@ -58,7 +58,7 @@ def fetch_torchvision(name: str) -> Pretrained:
     Raises:
         ValueError: they could not be fetched.
     """
-    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+    weights = import_torchvision().models.get_model_weights(name).IMAGENET1K_V1
     try:
         state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:  # no network, no room on the disk, a wrong hash

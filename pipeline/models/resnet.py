@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 
 from pipeline.models.network import Backbone, initialize_convolutions
-from pipeline.runtime import torchvision
 
 _TINY_WIDTHS = (16, 24, 32, 48)
 
@@ -94,7 +93,35 @@ def _tiny_layer(before: int, width: int, *, stride: int) -> nn.Sequential:
     shortcut = None
     if stride != 1 or before != width:
         shortcut = nn.Sequential(nn.Conv2d(before, width, kernel_size=1, stride=stride, bias=False), nn.BatchNorm2d(width))
-    return nn.Sequential(torchvision.models.resnet.BasicBlock(before, width, stride, shortcut))
+    return nn.Sequential(_BasicBlock(before, width, stride, shortcut))
+
+
+class _BasicBlock(nn.Module):
+    """Torchvision's `BasicBlock`, under its names: two convolutions beside a shortcut.
+
+    It stands here because torchvision takes longer to import than the default network to build; a test holds the two together.
+
+    Reference:
+        He et al., Deep Residual Learning for Image Recognition, CVPR 2016, Fig. 5, left.
+    """
+
+    def __init__(self, before: int, width: int, stride: int, downsample: nn.Module | None) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, width, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = downsample
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (N,width,h,w)."""
+        shortcut = features if self.downsample is None else self.downsample(features)
+        features = self.relu(self.bn1(self.conv1(features)))
+        summed: Tensor = self.bn2(self.conv2(features))
+        summed += shortcut
+        activated: Tensor = self.relu(summed)
+        return activated
 
 
 def _out_channels(layer: nn.Module) -> int:

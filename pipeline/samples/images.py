@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from scipy.io import loadmat
 
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 from pipeline.samples.sample_lists import Sample
@@ -243,6 +242,8 @@ def _decode_values(path: Path, catalog: Catalog, *, sha256: str) -> NDArray[np.i
 
 def _decode_sbd(path: Path, sha256: str) -> NDArray[Any]:
     """Return `GTcls.Segmentation` of a MATLAB file of SBD (Hariharan et al., ICCV 2011)."""
+    from scipy.io import loadmat  # SBD alone needs it, and every stage reads images
+
     content = _content(path, sha256=sha256)
     try:
         labels: NDArray[Any] = loadmat(io.BytesIO(content))["GTcls"]["Segmentation"][0, 0]

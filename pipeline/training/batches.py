@@ -15,6 +15,7 @@ from pipeline.machine.device_group import DeviceGroup
 from pipeline.machine.lifetime import die_with
 from pipeline.models.normalization import Normalization
 from pipeline.randomness import keyed_generator
+from pipeline.runtime import import_torchvision
 from pipeline.training.decoded import DecodedImages
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.shared_memory import LoaderSize, fit_loader, free_shared_memory
@@ -43,6 +44,8 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         """Draw from the sets of `plan`; where all their images fit into `cache_bytes` once decoded, each is decoded once."""
         self.plan = plan
         self._normalization = normalization
+        if plan.augmentation.photometric_probability:
+            import_torchvision()  # once, before the loader's processes would each do it
         self._decoded = DecodedImages(plan.sets, most_bytes=cache_bytes)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.runtime import torchvision
+from pipeline.runtime import import_torchvision
 from pipeline.transforms.draws import Distortion
 
 # cv2's own sigma for a kernel of 5, 0.3 * ((5 - 1) * 0.5 - 1) + 0.8: the release passes none.
@@ -53,7 +53,7 @@ def distort(image: NDArray[np.uint8], distortion: Distortion) -> NDArray[np.uint
     neutral = Distortion(contrast_first=distortion.contrast_first)
     if distortion == neutral:
         return image
-    change = torchvision.transforms.functional
+    change = import_torchvision().transforms.functional
     values = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / np.float32(255.0))
     if distortion.brightness != neutral.brightness:
         values = change.adjust_brightness(values, distortion.brightness)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import urllib.error
 from pathlib import Path
 from typing import Any
@@ -7,8 +9,12 @@ import torch
 
 from pipeline.models.backbones import build_backbone
 from pipeline.models.build import build_network
-from pipeline.runtime import torchvision
+from pipeline.models.resnet import _BasicBlock
+from pipeline.runtime import import_torchvision
 from tests.models.sections import count, model_params, noise, with_uneven_statistics
+from tests.workspace import ROOT
+
+torchvision = import_torchvision()
 
 
 @pytest.mark.parametrize(("stride", "options"), [(8, [False, True, True]), (16, [False, False, True]), (32, [False] * 3)])
@@ -117,3 +123,27 @@ def test_without_a_network_imagenet_weights_are_one_line_of_advice(tmp_path: Pat
     with pytest.raises(ValueError, match=r"model\.weights - expected to fetch https.*no route to host.*to the file") as error:
         build_network(model_params(backbone="resnet18", output_stride=8, weights="imagenet"), 2)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("before", "width", "stride"), [(16, 16, 1), (16, 24, 2)])
+def test_the_basic_block_is_torchvision_s(before: int, width: int, stride: int) -> None:
+    def build(block: Any) -> torch.nn.Module:
+        torch.manual_seed(0)
+        shortcut = torch.nn.Conv2d(before, width, kernel_size=1, stride=stride) if before != width else None
+        built: torch.nn.Module = block(before, width, stride, shortcut)
+        return built
+
+    ours, theirs = build(_BasicBlock), build(torchvision.models.resnet.BasicBlock)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert all(torch.equal(tensor, theirs.state_dict()[name]) for name, tensor in ours.state_dict().items())
+    images = noise(2, before, 9, 12)
+    assert torch.equal(ours(images.clone()), theirs(images.clone()))
+
+
+def test_the_default_network_needs_neither_torchvision_nor_timm() -> None:
+    code = (
+        "import sys; import stages.pretrain; from pipeline.params import read_params; from pathlib import Path;"
+        " from pipeline.models.build import build_network; build_network(read_params(Path('params.yaml')).model, 3);"
+        " assert not {'torchvision', 'timm', 'segmentation_models_pytorch'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -7,9 +7,11 @@ from safetensors.torch import save_file
 
 from pipeline.models.build import build_network
 from pipeline.params import read_params
-from pipeline.runtime import torchvision
+from pipeline.runtime import import_torchvision
 from tests.models.sections import SMALL_NETWORKS, count, model_params
 from tests.workspace import ROOT, change_params
+
+torchvision = import_torchvision()
 
 
 def test_the_tiny_network_is_tiny() -> None:

@@ -8,8 +8,10 @@ from torch import nn
 
 from pipeline.models.build import build_network
 from pipeline.params import ModelParams
-from pipeline.runtime import torchvision
+from pipeline.runtime import import_torchvision
 from tests.models.sections import count, model_params, noise, with_uneven_statistics
+
+torchvision = import_torchvision()
 
 DEEPLAB = {"network": "deeplabv3", "output_stride": 8}
 # By torchvision's name: what to build here, and torchvision's published weights.

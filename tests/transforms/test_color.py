@@ -3,9 +3,11 @@ import pytest
 import torch
 
 from pipeline.models.normalization import IMAGENET, normalize
-from pipeline.runtime import torchvision
+from pipeline.runtime import import_torchvision
 from pipeline.transforms.color import blur, distort
 from pipeline.transforms.draws import Distortion
+
+torchvision = import_torchvision()
 
 
 def noise(height: int = 20, width: int = 30) -> np.typing.NDArray[np.uint8]:

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.models.normalization import IMAGENET, normalize
-from pipeline.runtime import torchvision
+from pipeline.runtime import import_torchvision
 from pipeline.samples.catalog import IGNORE_INDEX
 from pipeline.transforms.augment import apply
 from pipeline.transforms.draws import Draw
 from pipeline.transforms.geometry import map_crop
+
+torchvision = import_torchvision()
 
 Image = NDArray[np.uint8]
 
