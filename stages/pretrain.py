@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.machine.work import open_work
-from pipeline.models.build import build_network, weight_files
+from pipeline.models.build import build_network, describe_licence, weight_files
 from pipeline.params import Params
 from pipeline.runtime import seed_torch
 from pipeline.samples.catalog import Catalog
@@ -40,7 +40,7 @@ def main(params: Params, catalog: Path, labeled: Path, model: Path, curve: Path,
         seed_torch(params.seed, "initial weights")
         network = build_network(params.model, classes.num_classes)
         training = Training(network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
-        echo(*training.remarks)
+        echo(*describe_licence(network), *training.remarks)
         run_to_end(iter(training), total=training.steps, done=training.first_step, unit="step", note=StepRecord.describe_losses)
         training.write(model=model, curve=curve, model_params=params.model, protocol=protocol, catalog=classes)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.machine.work import open_work
-from pipeline.models.build import build_network, weight_files
+from pipeline.models.build import build_network, describe_licence, weight_files
 from pipeline.models.checkpoints import read_model
 from pipeline.params import Params
 from pipeline.runtime import seed_torch
@@ -73,6 +73,7 @@ def main(
         if own:
             seed_torch(params.seed, "initial weights", round_key)
             network, model_params = build_network(own, classes.num_classes), own
+            echo(*describe_licence(network))
         training = Training(network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
         echo(*training.remarks)
         run_to_end(iter(training), total=training.steps, done=training.first_step, unit="step", note=StepRecord.describe_losses)

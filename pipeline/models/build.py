@@ -40,6 +40,12 @@ def build_network(params: ModelParams, num_classes: int) -> SegmentationNetwork:
     return network
 
 
+def describe_licence(network: SegmentationNetwork) -> list[str]:
+    """Say under which licence the pretrained weights of a new network are; nothing where it has none."""
+    licence = network.backbone.licence
+    return [f"starts from pretrained weights; their licence: {licence}"] if licence else []
+
+
 def weight_files(params: ModelParams) -> list[Path]:
     """Return the file that `model.weights` names, if it names one.
 

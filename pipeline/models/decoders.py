@@ -103,8 +103,8 @@ def _deeplabv3plus(backbone: Backbone, width: int) -> Decoder:
 
     deep, stride = backbone.channels[-1], backbone.strides[-1]
     # Beside the deep features, those at stride 4, or what comes next to it.
-    level = max(place for place, at in enumerate(backbone.strides) if at <= max(4, backbone.strides[0]))
-    level = backbone.strides.index(backbone.strides[level])
+    fine = max(at for at in backbone.strides if at <= max(4, backbone.strides[0]))
+    level = backbone.strides.index(fine)
     # The paper's rates belong to stride 16; they look as far in pixels at any other.
     rates = tuple(rate * 16 // stride or 1 for rate in (6, 12, 18))
     module = DeepLabV3PlusDecoder(
@@ -116,7 +116,7 @@ def _deeplabv3plus(backbone: Backbone, width: int) -> Decoder:
         aspp_separable=True,
         aspp_dropout=0.5,
     )
-    module.up = nn.Upsample(scale_factor=stride // backbone.strides[level], mode="bilinear", align_corners=False)
+    module.up = nn.Upsample(scale_factor=stride // fine, mode="bilinear", align_corners=False)
     return Decoder(module, width, lambda features: ([None, None, features[level], features[-1]],))
 
 

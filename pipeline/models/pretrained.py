@@ -48,7 +48,12 @@ def load_imagenet(backbone: Backbone, name: str) -> None:
         # The weights overwrite what is drawn for a second network: that must not move the generator.
         with torch.random.fork_rng(devices=[]):
             pretrained = fetch_timm(name)
-    load_backbone(backbone, pretrained.tensors, where=f"model.weights (imagenet, of {name})", remedy="report it")
+    load_backbone(
+        backbone,
+        pretrained.tensors,
+        where=f"model.weights (imagenet, of {name})",
+        remedy="choose another backbone, or set model.weights to none",
+    )
     backbone.licence = pretrained.licence
 
 

@@ -81,8 +81,6 @@ class Training:
         self.loader = size_loader(plan, workers=runtime.loader_workers, group=group)
         self._resume_point = folder / "resume.safetensors"
         self.remarks = [f"the curve so far grows in {self.live_curve}", *filter(None, [self.loader.remark])]
-        if network.backbone.licence:
-            self.remarks.append(f"starts from pretrained weights; their licence: {network.backbone.licence}")
         try:
             self.first_step, self.rows = read_resume_point(self._resume_point, network, self._optimizer)
         except ValueError as error:
