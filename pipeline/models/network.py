@@ -120,8 +120,11 @@ class SegmentationNetwork(nn.Module, ABC):
         logits = self._upsample(self.classify(features), self.stride, size)
         auxiliary = self.classify_auxiliary(features) if self.training else None
         if auxiliary is not None:
-            auxiliary = self._upsample(auxiliary, self.backbone.strides[-2], size)[:, :, :height, :width]
-        return SegmentationOutput(logits[:, :, :height, :width], auxiliary)
+            auxiliary = self._upsample(auxiliary, self.backbone.strides[-2], size)
+        if below or right:
+            logits = logits[:, :, :height, :width]
+            auxiliary = None if auxiliary is None else auxiliary[:, :, :height, :width]
+        return SegmentationOutput(logits, auxiliary)
 
     @abstractmethod
     def classify(self, features: Sequence[Tensor]) -> Tensor:

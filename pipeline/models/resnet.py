@@ -116,12 +116,12 @@ class _BasicBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (N,width,h,w)."""
-        shortcut = features if self.downsample is None else self.downsample(features)
-        features = self.relu(self.bn1(self.conv1(features)))
-        summed: Tensor = self.bn2(self.conv2(features))
-        summed += shortcut
-        activated: Tensor = self.relu(summed)
-        return activated
+        activated: Tensor = self.relu(self.bn1(self.conv1(features)))
+        summed: Tensor = self.bn2(self.conv2(activated))
+        # Behind the convolutions, as in torchvision: gradients are summed in the order of the calls.
+        summed += features if self.downsample is None else self.downsample(features)
+        result: Tensor = self.relu(summed)
+        return result
 
 
 def _out_channels(layer: nn.Module) -> int:

@@ -136,8 +136,16 @@ def test_the_basic_block_is_torchvision_s(before: int, width: int, stride: int) 
     ours, theirs = build(_BasicBlock), build(torchvision.models.resnet.BasicBlock)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     assert all(torch.equal(tensor, theirs.state_dict()[name]) for name, tensor in ours.state_dict().items())
-    images = noise(2, before, 9, 12)
-    assert torch.equal(ours(images.clone()), theirs(images.clone()))
+    gradients: list[torch.Tensor] = []
+    for block in (ours, theirs):
+        images = noise(2, before, 9, 12).requires_grad_()
+        features = 1.0 * images
+        # A third use of the features: of three gradients the order of the sum shows.
+        (block(features).square().mean() + features.sin().mean()).backward()
+        assert images.grad is not None
+        gradients.append(images.grad)
+    assert torch.equal(gradients[0], gradients[1])
+    assert torch.equal(ours(noise(2, before, 9, 12)), theirs(noise(2, before, 9, 12)))
 
 
 def test_the_default_network_needs_neither_torchvision_nor_timm() -> None:
