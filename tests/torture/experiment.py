@@ -95,7 +95,6 @@ def preload() -> None:
         "torch.utils.data",
         "matplotlib.backends.backend_agg",
         "matplotlib.backends.backend_svg",
-        "torchvision",
     ):
         importlib.import_module(module)
 
