@@ -22,11 +22,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     this machine left beside `path` is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    host = socket.gethostname()
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}.*.partial"):
-        if not _is_alive(leftover.name.split(".")[-2]):
-            _remove(leftover)
-    partial = path.with_name(f".{path.name}.{host}.{os.getpid()}.partial")
+    remove_leftovers(path)
+    partial = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
     try:
         yield partial
         publish(partial, path)
@@ -36,6 +33,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         _remove(partial)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes of this machine left beside `path`: half-written ones, old folders that made room."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(socket.gethostname())}.*.partial"):
+        if not _is_alive(leftover.name.split(".")[-2]):
+            _remove(leftover)
 
 
 def publish(source: Path, target: Path) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.files import digest
+from pipeline.files import digest, remove_leftovers
 
 _LOCKS = "locks"
 
@@ -48,7 +48,7 @@ def open_scratch(
     works on the same, a stage by hand for instance, this waits and, if that brought the work to its end, says so in `finished`.
 
     Args:
-        outs: what the stage writes; only looked at after a wait.
+        outs: what the stage writes; only looked at after a wait. What a killed run left beside them is removed.
         parameters: JSON-able values that the work depends on.
         inputs: files and folders whose content the work depends on.
         fresh: drop partial work and start over.
@@ -62,6 +62,8 @@ def open_scratch(
     with _lock(root / _LOCKS / outs_key, on_wait) as outs_lock, _lock(root / _LOCKS / f"{stage}-{folder.name}", on_wait):
         # What the holder that this one has waited for has left: outs from before a wait could be of other work.
         completed = outs_lock.waited and outs_lock.left.endswith(f" {folder.name}")
+        for out in outs:
+            remove_leftovers(out)
         if fresh:
             _remove(folder)
         folder.mkdir(parents=True, exist_ok=True)

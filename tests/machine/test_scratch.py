@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -134,6 +135,20 @@ def test_partial_work_survives_an_error_and_is_removed_on_success(tmp_path: Path
     assert not scratch.folder.exists()
     with scratch_of() as scratch:
         assert not (scratch.folder / "shard").exists()
+
+
+def test_what_a_killed_run_left_beside_the_outs_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    out, host = tmp_path / "softmax.zarr", socket.gethostname()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f".softmax.zarr.{host}.old.{dead.pid}.partial"
+    written = tmp_path / f".softmax.zarr.{host}.{os.getppid()}.partial"
+    for folder in (left, written):
+        folder.mkdir()
+        (folder / "chunk").touch()
+    with scratch_of(outs=[out]):
+        assert not left.exists()
+        assert written.exists()
 
 
 def test_other_partial_work_is_left_alone() -> None:

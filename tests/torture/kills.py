@@ -94,7 +94,7 @@ def _after_kill(bench: Bench, stage: Stage, how: str, said: str) -> Result:
     if not gone:
         return Result(stage.name, "process left", good=False, detail=how)
     if "Traceback" in said:
-        return Result(stage.name, "traceback", good=False, detail=how)
+        return Result(stage.name, "traceback", good=False, detail=f"{how}: {said[-1500:]}")
     return Result(stage.name, "killed", good=True, detail=how)
 
 

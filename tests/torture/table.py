@@ -27,7 +27,7 @@ def failures(results: Mapping[str, Sequence[Numbered]], seed: int) -> list[str]:
     """Return a line for each broken promise, with the command that repeats it."""
     return [
         f"python -m tests.torture --seed {seed} --only {name} --number {number}  # {result.row}: {result.outcome} - "
-        + " ".join(result.detail.split())[:400]
+        + " ".join(result.detail.split())[-600:]
         for name, numbered in results.items()
         for number, result in numbered
         if not result.good
