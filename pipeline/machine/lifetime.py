@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -71,12 +72,20 @@ def die_with(parent: int) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt in the block, once, in a process that `begin_process` has settled."""
+    """Let Ctrl-C raise KeyboardInterrupt in the block, once, in a process that `begin_process` has settled.
+
+    What it cut short, such as an event loop that was only half made, complains when it is put away: nobody needs to hear it.
+    """
     settled = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
     if settled:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
+    except KeyboardInterrupt:
+        if settled:
+            sys.unraisablehook = lambda _: None
+            warnings.simplefilter("ignore")
+        raise
     finally:
         # Behind the block the interpreter puts itself away; a second Ctrl-C has no patience for it.
         if settled:

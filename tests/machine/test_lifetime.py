@@ -143,3 +143,31 @@ def test_ctrl_c_inside_of_a_callback_is_not_lost_and_shows_nothing() -> None:
         [sys.executable, "-c", LOST], env=environment(), capture_output=True, text=True, timeout=20, check=False
     )
     assert (done.stdout, done.stderr, done.returncode) == ("put away\n", "", 0)
+
+
+HALF_MADE = """
+import asyncio, os, signal
+from pipeline.machine.lifetime import begin_process, interruptible
+
+class Half:
+    def __del__(self):
+        raise AttributeError("no socket yet")
+
+async def work():
+    pass
+
+begin_process()
+try:
+    with interruptible():
+        half, task = Half(), work()
+        os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    del half, task
+"""
+
+
+def test_what_ctrl_c_cut_short_does_not_complain() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HALF_MADE], env=environment(), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)

@@ -51,6 +51,9 @@ class Ended:
         return "one line" if self.code == 1 and len(said(self.text)) == 1 else "several lines"
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
 class Process:
     """A process in a session of its own."""
 
@@ -59,9 +62,12 @@ class Process:
         self._log = log
         sys.stdout.flush()
         sys.stderr.flush()
+        # No signal reaches the child before it is what it shall be.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self.pid = os.fork()
         if self.pid == 0:
             _live(folder, run, log)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         self._ended = os.pidfd_open(self.pid)
         self._code: int | None = None
 
@@ -98,6 +104,7 @@ def _live(folder: Path, run: Callable[[], object], log: Path) -> None:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # as `pipeline.machine.lifetime` begins a stage
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.chdir(folder)
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         silence = os.open(os.devnull, os.O_RDONLY)
