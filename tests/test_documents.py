@@ -148,7 +148,7 @@ def test_every_section_of_the_parameters_has_its_row() -> None:
 def test_every_setting_has_its_row_and_the_other_way_round() -> None:
     lines = [line for table in tables(prose(ROOT / "docs/settings.md")) for line in table.splitlines()[2:]]
     named = {span.split()[0] for line in lines for span in re.findall(r"`([a-z0-9][^`]*)`", line.split("|")[1])}
-    assert named == set(list_settings(SETTINGS)) - {"folder-small", "folder-gpu", "teacher-student"}
+    assert named == set(list_settings(SETTINGS)) - {"folder-small", "folder-gpu"}
 
 
 def test_every_table_of_results_says_where_it_comes_from() -> None:
