@@ -4,10 +4,9 @@ import ctypes
 import os
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import TracebackType
 
 from pipeline.machine.shortage import describe_shortage
@@ -49,11 +48,9 @@ def _show_error(kind: type[BaseException], error: BaseException, traceback: Trac
 def _repeat_interrupt(unraisable: "sys.UnraisableHookArgs") -> None:
     """Let Ctrl-C count that came while Python was inside of a callback, which can raise nothing: there it was lost."""
     if unraisable.exc_type is KeyboardInterrupt:
-        # From a thread, and later: here it would be lost again.
-        timer = threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT))
-        timer.daemon = True
-        with suppress(RuntimeError):  # no thread is to be had: the person will press the keys again
-            timer.start()
+        # Later, when the callback and this have returned: here it would be lost again.
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
     else:
         sys.__unraisablehook__(unraisable)
 
