@@ -1,4 +1,4 @@
-"""Command `clean`: remove partial work of interrupted runs and temporary workspaces of killed experiments."""
+"""Command `clean`: remove partial work of interrupted runs, what they left beside outs, workspaces of killed experiments."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import click
 
 from pipeline.machine.scratch import clean_scratch
 from pipeline.workspace.holders import remove_temporary
+from pipeline.workspace.leftovers import remove_partial_outs
 from stages.command import echo, one_line_errors
 
 
@@ -14,7 +15,7 @@ from stages.command import echo, one_line_errors
 def main() -> None:
     """Remove what interrupted runs left; finished artifacts stay, and so does what a running process works on."""
     root = Path()
-    echo(*clean_scratch(root), *remove_temporary(root))
+    echo(*clean_scratch(root), *remove_temporary(root), *remove_partial_outs(root))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """What kills of DVC, power cuts and bad disks leave is put right by one command, and nothing else is touched."""
 
+import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.files import digest
+from pipeline.workspace.leftovers import remove_partial_outs
 from tests.workspace import TINY, commit, dvc, make_workspace, run_stage
 
 MODEL = "data/rounds/0/model.safetensors"
@@ -138,3 +141,19 @@ def test_a_folder_without_dvc_is_one_line(tmp_path: Path) -> None:
     done = run_stage(tmp_path / "clone", "repair")
     assert done.returncode == 1
     assert "expected a folder of DVC - found no .dvc in it" in done.stderr
+
+
+def test_what_killed_stages_left_beside_their_outs_goes_and_what_living_ones_write_stays(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    rounds, host = tmp_path / "data/rounds/1", socket.gethostname()
+    (rounds / f".softmax.zarr.{host}.old.{dead.pid}.partial/c").mkdir(parents=True)
+    (rounds / f".curve.tsv.{host}.{dead.pid}.partial").touch()
+    (rounds / f".model.safetensors.{host}.{os.getppid()}.partial").touch()
+    (rounds / ".curve.tsv.other-host.1.partial").touch()
+    (rounds / "curve.tsv").touch()
+    said = list(remove_partial_outs(tmp_path))
+    assert len(said) == 2
+    assert {path.name for path in rounds.iterdir()} == {
+        "curve.tsv", ".curve.tsv.other-host.1.partial", f".model.safetensors.{host}.{os.getppid()}.partial",
+    }  # fmt: skip

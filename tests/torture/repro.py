@@ -97,6 +97,8 @@ def _to_end(bench: Bench, row: str, detail: str = "") -> list[Result]:
         return [Result(row, f"rerun: {ended.describe()}", good=False, detail=f"{detail} {ended.text[-500:]}")]
     if not wait_for_all(bench.folder, 60.0):
         return [Result(row, "process left", good=False, detail=detail)]
+    # Where DVC takes outs from its cache, no stage of them runs, and what a killed one left beside them is left to `make clean`.
+    bench.start(program("python", "-m", "stages.clean")).end(HANGS)
     if (bench.folder / "dvc.lock").read_text() != (bench.experiment.folder / "dvc.lock").read_text():
         return [Result(row, "another dvc.lock", good=False, detail=detail)]
     return [completed(bench, row, detail, outcome)]
