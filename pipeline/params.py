@@ -461,6 +461,20 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _batches_divide(self) -> Self:
+        for name, size in {
+            "pretrain.batch_size": self.pretrain.batch_size,
+            "student.labeled_batch_size": self.student.labeled_batch_size,
+            "student.unlabeled_batch_size": self.student.unlabeled_batch_size,
+        }.items():
+            if size % self.training.accumulate:
+                raise ValueError(
+                    f"training.accumulate - expected a number of parts that divides {name}={size} - found"
+                    f" {self.training.accumulate} - set one of the two so that it does"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _own_models_are_models(self) -> Self:
         for key in self.rounds:
             try:

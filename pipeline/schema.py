@@ -138,9 +138,11 @@ def describe_error(path: Path, error: ValidationError, *, remedy: str) -> str:
     """Put the first of a file's errors in one line: key path, what was expected, what was found, what to do."""
     first = error.errors()[0]
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    if first["type"] == "value_error" and isinstance(first["input"], dict):
+        # Where several values contradict each other, the message names them and the section around them says nothing more.
+        message = first["msg"].removeprefix("Value error, ")
+        remedies = [] if " - " in message else [remedy]
+        return " - ".join([str(path), *([key] if key else []), f"{message}{more}", *remedies])
     found = "nothing" if first["type"] == "missing" else _SHORT.repr(first["input"])
-    # Where several values contradict each other, the message names them and the section around them says nothing more.
-    contradiction = first["type"] == "value_error" and isinstance(first["input"], dict)
-    shown = "" if contradiction else f" - found {found[:80]}"
-    return f"{path} - {key} - {first['msg']}{shown}{more} - {remedy}"
+    return f"{path} - {key or 'the whole file'} - {first['msg']} - found {found[:80]}{more} - {remedy}"

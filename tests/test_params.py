@@ -41,6 +41,7 @@ def test_the_shipped_parameters_are_valid() -> None:
         ("runtime.checkpoint_every", 0, "runtime.checkpoint_every"),
         ("pretrain.epochs", 3, "exactly one"),
         ("augmentation.scale_min", 9.0, "scale_min"),
+        ("training.accumulate", 3, "pretrain.batch_size=16"),
         ("model.backbone", "../resnet18", "model.backbone"),
         ("runtime.device", "tpu", "runtime.device"),
         ("data.name", "../secret", "data.name"),

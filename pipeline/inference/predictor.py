@@ -68,7 +68,7 @@ class Predictor:
         total: Tensor | None = None
         for scale in self._params.scales:
             size = working_size((height, width), self._params.long_side, scale=scale)
-            # Shrunk to the size at which the network works, a photo is antialiased, as in training; its scales are not, as there.
+            # With a working size, photos of any size are antialiased on their way to it, as in training; without one nothing is.
             maps = self._at_scale(_resize(normalized, size, antialias=self._params.long_side is not None))
             maps = _resize(maps, (height, width))
             total = maps if total is None else total + maps

@@ -9,7 +9,7 @@ from pipeline.models.network import (
     Backbone,
     PooledBatchNorm2d,
     SegmentationNetwork,
-    build_head,
+    build_auxiliary_head,
     initialize_convolutions,
     upsample_to_edges,
 )
@@ -33,16 +33,13 @@ class Linear(SegmentationNetwork):
         )
         nn.init.normal_(self.head[2].weight, std=0.01)  # type: ignore[arg-type] # a Sequential forgets what it holds
         nn.init.zeros_(self.head[2].bias)  # type: ignore[arg-type]
-        self.auxiliary_head = _auxiliary_head(backbone, params, num_classes)
+        self.auxiliary_head = build_auxiliary_head(backbone, params, num_classes)
+        initialize_convolutions(self.auxiliary_head)
 
     def classify(self, features: Sequence[Tensor]) -> Tensor:
         """Classify the last level."""
         logits: Tensor = self.head(features[-1])
         return logits
-
-    def classify_auxiliary(self, features: Sequence[Tensor]) -> Tensor | None:
-        """Classify the last level but one."""
-        return None if self.auxiliary_head is None else self.auxiliary_head(features[-2])
 
 
 class Decoded(SegmentationNetwork):
@@ -73,17 +70,13 @@ class Decoded(SegmentationNetwork):
         initialize_decoder(self.decoder)
         _replace_normalization(self.decoder)
         self.classifier = nn.Sequential(nn.Dropout2d(params.dropout), nn.Conv2d(decoder.channels, num_classes, kernel_size=1))
-        initialize_convolutions(self.classifier)
-        self.auxiliary_head = _auxiliary_head(backbone, params, num_classes)
+        self.auxiliary_head = build_auxiliary_head(backbone, params, num_classes)
+        initialize_convolutions(self.classifier, self.auxiliary_head)
 
     def classify(self, features: Sequence[Tensor]) -> Tensor:
         """Decode the pyramid and classify what comes of it."""
         logits: Tensor = self.classifier(self.decoder(*self._arrange(features)))
         return logits
-
-    def classify_auxiliary(self, features: Sequence[Tensor]) -> Tensor | None:
-        """Classify the last level but one."""
-        return None if self.auxiliary_head is None else self.auxiliary_head(features[-2])
 
 
 class Decoder(NamedTuple):
@@ -196,15 +189,6 @@ DECODERS: dict[str, Callable[[Backbone, int], Decoder]] = {
     "dpt": _dpt,
 }
 """From a backbone and `head_width` to a decoder."""
-
-
-def _auxiliary_head(backbone: Backbone, params: ModelParams, num_classes: int) -> nn.Module | None:
-    if not params.auxiliary:
-        return None
-    channels = backbone.channels[-2]
-    head = build_head(channels, channels // 4, num_classes, dropout=params.dropout)
-    initialize_convolutions(head)
-    return head
 
 
 def _replace_normalization(module: nn.Module) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from pipeline.models.network import Backbone, SegmentationNetwork, build_head, initialize_convolutions
+from pipeline.models.network import Backbone, SegmentationNetwork, build_auxiliary_head, initialize_convolutions
 from pipeline.params import ModelParams
 
 _DILATIONS = (6, 12, 18, 24)
@@ -27,23 +27,17 @@ class DeepLabV2(SegmentationNetwork):
         for module in backbone.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.requires_grad_(requires_grad=False)
-        layer3, layer4 = backbone.channels[-2:]
+        channels = backbone.channels[-1]
         self.aspp = nn.ModuleList(
-            nn.Conv2d(layer4, num_classes, kernel_size=3, padding=dilation, dilation=dilation) for dilation in _DILATIONS
+            nn.Conv2d(channels, num_classes, kernel_size=3, padding=dilation, dilation=dilation) for dilation in _DILATIONS
         )
         for branch in self.aspp:
             nn.init.normal_(branch.weight, std=0.01)  # type: ignore[arg-type] # a ModuleList forgets what it holds
             nn.init.zeros_(branch.bias)  # type: ignore[arg-type]
-        self.auxiliary_head = None
-        if params.auxiliary:
-            self.auxiliary_head = build_head(layer3, layer3 // 4, num_classes, dropout=params.dropout)
-            initialize_convolutions(self.auxiliary_head)
+        self.auxiliary_head = build_auxiliary_head(backbone, params, num_classes)
+        initialize_convolutions(self.auxiliary_head)
 
     def classify(self, features: Sequence[Tensor]) -> Tensor:
         """Return the sum of the four classifiers of the last level."""
         logits: Tensor = sum(branch(features[-1]) for branch in self.aspp)
         return logits
-
-    def classify_auxiliary(self, features: Sequence[Tensor]) -> Tensor | None:
-        """Classify the last level but one."""
-        return None if self.auxiliary_head is None else self.auxiliary_head(features[-2])

@@ -1,5 +1,6 @@
 """What every segmentation network is: a backbone, heads, logits at the size of the images; and the parts that several share."""
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.models.normalization import IMAGENET, Normalization
+from pipeline.params import ModelParams
 
 
 class SegmentationOutput(NamedTuple):
@@ -88,6 +90,7 @@ class SegmentationNetwork(nn.Module, ABC):
         backbone: its tensors are named `backbone.*`, in every network.
         num_classes: C.
         stride: pixels per logit of `classify`, along each axis.
+        auxiliary_head: classifies the last level but one, in training alone; None = a subclass has set none.
         multiple: images are padded below and to the right, with the mean color, to multiples of so many pixels.
     """
 
@@ -104,6 +107,7 @@ class SegmentationNetwork(nn.Module, ABC):
         self.num_classes = num_classes
         self.stride = backbone.strides[-1]
         self.multiple = backbone.multiple
+        self.auxiliary_head: nn.Module | None = None
         self._upsample = upsample or (upsample_by_stride if backbone.multiple == 1 else upsample_to_edges)
 
     def forward(self, images: Tensor) -> SegmentationOutput:
@@ -132,8 +136,7 @@ class SegmentationNetwork(nn.Module, ABC):
 
     def classify_auxiliary(self, features: Sequence[Tensor]) -> Tensor | None:
         """Return the logits (N,C,h,w) of the auxiliary head, one per feature of the last level but one; None without one."""
-        del features
-        return None
+        return None if self.auxiliary_head is None else self.auxiliary_head(features[-2])
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters that train at the base learning rate."""
@@ -170,9 +173,15 @@ def build_head(channels: int, width: int, num_classes: int, *, dropout: float) -
     )
 
 
-def initialize_convolutions(module: nn.Module) -> None:
+def build_auxiliary_head(backbone: Backbone, params: ModelParams, num_classes: int) -> nn.Module | None:
+    """Build the head of the last level but one, as Zhao et al. do (PSPNet, Sec. 3.3); None where `model.auxiliary` is off."""
+    channels = backbone.channels[-2]
+    return build_head(channels, channels // 4, num_classes, dropout=params.dropout) if params.auxiliary else None
+
+
+def initialize_convolutions(*modules: nn.Module | None) -> None:
     """Draw the weights of all convolutions after He et al. (fan-in) from torch's global generator; biases are 0."""
-    for child in module.modules():
+    for child in itertools.chain.from_iterable(module.modules() for module in modules if module is not None):
         if isinstance(child, nn.Conv2d):
             nn.init.kaiming_normal_(child.weight, mode="fan_in", nonlinearity="relu")
             if child.bias is not None:

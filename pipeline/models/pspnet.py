@@ -6,7 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.models.network import Backbone, PooledBatchNorm2d, SegmentationNetwork, build_head, initialize_convolutions
+from pipeline.models.network import (
+    Backbone,
+    PooledBatchNorm2d,
+    SegmentationNetwork,
+    build_auxiliary_head,
+    build_head,
+    initialize_convolutions,
+)
 from pipeline.params import ModelParams
 
 
@@ -22,24 +29,15 @@ class PSPNet(SegmentationNetwork):
     def __init__(self, backbone: Backbone, params: ModelParams, num_classes: int) -> None:
         """Put the heads on a backbone; their weights are drawn from torch's global generator."""
         super().__init__(backbone, num_classes)
-        layer3, layer4 = backbone.channels[-2:]
-        self.pyramid = PyramidPooling(layer4, params.bins)
+        self.pyramid = PyramidPooling(backbone.channels[-1], params.bins)
         self.head = build_head(self.pyramid.channels, params.head_width, num_classes, dropout=params.dropout)
-        self.auxiliary_head = None
-        if params.auxiliary:
-            self.auxiliary_head = build_head(layer3, layer3 // 4, num_classes, dropout=params.dropout)
-        for module in (self.pyramid, self.head, self.auxiliary_head):
-            if module is not None:
-                initialize_convolutions(module)
+        self.auxiliary_head = build_auxiliary_head(backbone, params, num_classes)
+        initialize_convolutions(self.pyramid, self.head, self.auxiliary_head)
 
     def classify(self, features: Sequence[Tensor]) -> Tensor:
         """Classify the last level beside its pooled averages."""
         logits: Tensor = self.head(self.pyramid(features[-1]))
         return logits
-
-    def classify_auxiliary(self, features: Sequence[Tensor]) -> Tensor | None:
-        """Classify the last level but one."""
-        return None if self.auxiliary_head is None else self.auxiliary_head(features[-2])
 
 
 class PyramidPooling(nn.Module):

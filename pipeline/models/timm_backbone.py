@@ -48,8 +48,8 @@ class TimmBackbone(Backbone):
         places = [(place + 1) * len(natural) // _LEVELS - 1 for place in range(_LEVELS)]
         indices = places if self.is_plain else list(range(len(natural)))[-_LEVELS:]
         options = any_size if output_stride == natural[-1] else {"output_stride": output_stride, **any_size}
-        self.model: Any
-        self.model, levels = _build(name, output_stride, natural[-1], options)
+        self.model: Any = _build(name, output_stride, natural[-1], options)
+        levels = self.model.feature_info
         self.channels = tuple(int(levels[index]["num_chs"]) for index in indices)
         self.strides = tuple(int(levels[index]["reduction"]) for index in indices)
         self.multiple = max(self.strides)
@@ -87,15 +87,6 @@ class TimmBackbone(Backbone):
         return {f"model.{name}": tensor for name, tensor in converted.items() if name not in self._beyond}
 
 
-def build_timm(name: str, **options: Any) -> Any:  # noqa: ANN401 - what timm's models can do, no type says
-    """Build a model of timm without its classifier.
-
-    Raises:
-        TypeError: it does not know an option.
-    """
-    return timm.create_model(name, num_classes=0, **options)
-
-
 def _config_of(name: str) -> Any:  # noqa: ANN401 - timm's class, which has no types
     """Return what timm knows of the weights that belong to a name: their normalization, licence and place."""
     known, tag = timm.models.is_model(name), name.partition(".")[2]
@@ -114,7 +105,7 @@ def _any_size(name: str) -> tuple[dict[str, bool], Any]:
     for options in _ANY_SIZE:
         try:
             with torch.device("meta"), torch.no_grad():
-                model = build_timm(name, **options)
+                model = timm.create_model(name, num_classes=0, **options)
                 side = max(int(level["reduction"]) for level in model.feature_info)
                 model.forward_intermediates(torch.empty(2, 3, 5 * side, 7 * side), intermediates_only=True)
         except Exception as error:  # noqa: BLE001 - what a model cannot do shows in errors of any type
@@ -127,26 +118,18 @@ def _any_size(name: str) -> tuple[dict[str, bool], Any]:
     )
 
 
-def _build(name: str, output_stride: int, natural: int, options: Mapping[str, Any]) -> tuple[Any, Sequence[Mapping[str, Any]]]:
-    """Build a model at a stride, and say what its levels are."""
-    try:
-        model = build_timm(name, **options)
-    except TypeError:
-        # Some families dilate in a class of their own, which gives the features and nothing else.
+def _build(name: str, output_stride: int, natural: int, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
+    """Build a model at a stride: whole, or where its family dilates in a class of its own, that, which gives features alone."""
+    reasons = []
+    for part in ({"num_classes": 0}, {"features_only": True}):
         try:
-            model = timm.create_model(name, features_only=True, **options)
+            model = timm.create_model(name, **part, **options)
         except (TypeError, AssertionError, NotImplementedError) as error:
-            raise _wrong_stride(name, output_stride, natural) from error
-    except (AssertionError, NotImplementedError) as error:
-        raise _wrong_stride(name, output_stride, natural) from error
-    levels = [{"num_chs": level["num_chs"], "reduction": level["reduction"]} for level in model.feature_info]
-    if levels[-1]["reduction"] != output_stride:
-        raise _wrong_stride(name, output_stride, natural)
-    return model, levels
-
-
-def _wrong_stride(name: str, output_stride: int, natural: int) -> ValueError:
-    return ValueError(
+            reasons.append(error)
+        else:
+            if model.feature_info[-1]["reduction"] == output_stride:
+                return model
+    raise ValueError(
         f"model.output_stride - expected {natural}, the stride of {name}, or a smaller one that it can be dilated to"
         f" - found {output_stride} - set model.output_stride={natural}"
-    )
+    ) from (reasons[0] if reasons else None)
