@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.machine.lifetime import begin_process
 from tests.workspace import environment, said
 
 BOUND = 120.0
@@ -102,8 +103,9 @@ def _live(folder: Path, run: Callable[[], object], log: Path) -> None:
     code = 1
     try:
         os.setsid()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # as `pipeline.machine.lifetime` begins a stage
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        begin_process()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.chdir(folder)
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
