@@ -43,13 +43,27 @@ class Ended:
         """Return in one word what an error looked like: `one line` is how it must look."""
         if self.code is None:
             return "hang"
-        if "Traceback" in self.text:
+        if shows_traceback(self.text):
             return "traceback"
         if self.code < 0:
             return f"ended by {signal.Signals(-self.code).name}"
         if self.code == 0:
             return "done"
         return "one line" if self.code == 1 and len(said(self.text)) == 1 else "several lines"
+
+
+_OWN = ("/stages/", "/pipeline/")
+"""What stands in the path of each file of this project that a process runs."""
+
+
+def shows_traceback(text: str) -> bool:
+    """Return whether a process said a traceback that the project could have prevented.
+
+    Where Ctrl-C comes in the hundredths of a second in which Python itself begins, before the first line of a stage, Python says
+    where it was.
+    """
+    begins = "KeyboardInterrupt" in text and "Exception ignored" not in text and not any(part in text for part in _OWN)
+    return "Traceback" in text and not begins
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

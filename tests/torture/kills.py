@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from random import Random
 
-from tests.torture.child import BOUND, Process, at_changes, program, wait_for_all
+from tests.torture.child import BOUND, Process, at_changes, program, shows_traceback, wait_for_all
 from tests.torture.experiment import Bench, Stage
 from tests.torture.trial import Result, completed
 
@@ -93,7 +93,7 @@ def _after_kill(bench: Bench, stage: Stage, how: str, said: str) -> Result:
         return Result(stage.name, "half-written", good=False, detail=f"{how}: {', '.join(broken)}")
     if not gone:
         return Result(stage.name, "process left", good=False, detail=how)
-    if "Traceback" in said:
+    if shows_traceback(said):
         return Result(stage.name, "traceback", good=False, detail=f"{how}: {said[-1500:]}")
     return Result(stage.name, "killed", good=True, detail=how)
 

@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.seal import open_json
 from tests.torture.campaign import PARTS, parts, run_part
-from tests.torture.child import processes_in
+from tests.torture.child import processes_in, shows_traceback
 from tests.torture.damage import judge
 from tests.torture.experiment import Bench, Experiment, build_experiment, preload
 from tests.torture.kills import chain, kill_stage, trials
@@ -119,6 +119,20 @@ def fail_in_three_ways(bench: Bench) -> tuple[list[str], bool]:
 
 def test_a_hang_a_traceback_and_several_lines_are_told_apart(fresh: ProcessPoolExecutor, bench: Bench) -> None:
     assert fresh.submit(fail_in_three_ways, bench).result() == (["hang", "traceback", "several lines"], False)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Aborted!\n", False),
+        ('Traceback (most recent call last):\n  File "/python/runpy.py", line 1\nKeyboardInterrupt\n', False),
+        ('Traceback (most recent call last):\n  File "/here/stages/infer.py", line 1\nKeyboardInterrupt\n', True),
+        ('Traceback (most recent call last):\n  File "/python/runpy.py", line 1\nKeyError: 1\n', True),
+        ("Exception ignored in: <function remove>\nTraceback (most recent call last):\nKeyboardInterrupt\n", True),
+    ],
+)
+def test_only_where_python_itself_begins_a_traceback_is_none_of_ours(text: str, shown: bool) -> None:
+    assert shows_traceback(text) == shown
 
 
 def test_a_campaign_has_as_many_kills_as_were_asked_for() -> None:
