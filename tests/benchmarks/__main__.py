@@ -12,6 +12,7 @@ from tests.benchmarks.integrity import integrity
 from tests.benchmarks.labeling import labeling
 from tests.benchmarks.measure import machine
 from tests.benchmarks.overhead import overhead
+from tests.benchmarks.photo import photo
 from tests.benchmarks.pictures import pictures
 from tests.benchmarks.sizes import sizes
 from tests.benchmarks.table import Row, to_markdown
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "labeling": lambda folder: labeling(folder, 20),
     "inference": lambda folder: inference(folder, 4, 256, 512, network="resnet50"),
     "training": lambda folder: training(folder, 300, network="small"),
+    "photo": lambda folder: photo(folder, 20),
     "pictures": lambda folder: pictures(folder, 8),
     "feeding": lambda folder: feeding(folder, 24),
     "overhead": overhead,

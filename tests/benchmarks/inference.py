@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pipeline.experiments.overrides import apply_changes
+from pipeline.experiments.settings import read_setting
 from pipeline.inference.fill_store import begin_store, fill_store
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.quantize import quantize
@@ -16,6 +18,7 @@ from pipeline.models.build import build_network
 from pipeline.params import Params, StoreParams, read_params
 from pipeline.runtime import prepare_device
 from pipeline.samples.sample_lists import Sample
+from pipeline.schema import read_yaml
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.benchmarks.maps import NAMES, softmax_map
 from tests.benchmarks.measure import measure
@@ -42,8 +45,11 @@ def setup(network: str) -> Predictor:
 
 
 def settings(network: str) -> Params:
-    """Return the parameters of the network `small`, that of `params.yaml`, or of `resnet50`, the paper's."""
+    """Return the parameters of the network `small`, that of `params.yaml`, of `resnet50`, the paper's, or `photo`, for photos."""
     params = read_params(ROOT / "params.yaml")
+    if network == "photo":
+        changes = read_setting(ROOT / "data/settings", "folder-small").params
+        return Params.model_validate(apply_changes(read_yaml(ROOT / "params.yaml"), changes))
     if network == "resnet50":
         paper = {"backbone": "resnet50", "output_stride": 8, "head_width": 512, "auxiliary": True, "weights": "none"}
         model = params.model.model_copy(update=paper)
