@@ -49,8 +49,12 @@ class Ended:
             return f"ended by {signal.Signals(-self.code).name}"
         if self.code == 0:
             return "done"
-        return "one line" if self.code == 1 and len(said(self.text)) == 1 else "several lines"
+        by_itself = self.code == 1 or _NO_TLS in self.text
+        return "one line" if by_itself and len(said(self.text)) == 1 else "several lines"
 
+
+_NO_TLS = "cannot allocate memory for thread-local data: ABORT"
+"""The last words of the C library, which ends a process by itself where memory does not suffice for a thread."""
 
 _OWN = ("/stages/", "/pipeline/")
 """What stands in the path of each file of this project that a process runs."""

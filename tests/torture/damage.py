@@ -150,5 +150,7 @@ def judge(bench: Bench, stage: Stage, row: str, names: Sequence[str], detail: st
         return Result(row, "no out" if missing else "harmless", good=not missing, detail=text)
     if outcome == "one line":
         named = any(name in said(ended.text)[0] for name in names)
-        return Result(row, "named" if named else "not named", good=named or whole, detail=text)
+        if whole and not named:
+            return Result(row, "whole file of another experiment: another is named", good=True, detail=text)
+        return Result(row, "named" if named else "not named", good=named, detail=text)
     return Result(row, outcome, good=False, detail=text)
