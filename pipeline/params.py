@@ -212,6 +212,11 @@ class TrainingParams(Section):
     checkpoint_blocks: bool
     """Compute the blocks of the backbone a second time in the backward pass instead of keeping their features: less memory, a
     third more time, the same gradients."""
+    ohem_threshold: Annotated[float, Field(ge=0.0, le=1.0)]
+    """Online hard example mining: train on the pixels whose label has a probability below it. Usual: 0.7; 0 = on all pixels, as
+    the paper."""
+    ohem_min_share: Ratio
+    """The hardest pixels of a crop that are trained on in any case, over its labeled pixels. Usual: some 0.1."""
     precision: Literal["float32", "bfloat16"]
     """In which the network computes (autocast); weights, gradients' sums and losses are float32 in both."""
     log_every: Count
@@ -249,6 +254,9 @@ class StudentParams(LengthParams):
     """Pseudo-labeled crops per step. The paper: 8."""
     learning_rate_schedule: Literal["restart", "stretch"]
     """`restart`: every round anneals from the base rate. `stretch`: as the release, one curve over all rounds so far."""
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
+    """Factor of an exponential moving average of the student's weights and statistics, which is then the result of the round; it
+    remembers some 1 / (1 - decay) steps, at the start fewer: min(decay, 1 - 1/(step + 1)). 0 = the last weights, as the paper."""
 
 
 class AugmentationParams(Section):
@@ -281,6 +289,62 @@ class AugmentationParams(Section):
     def _ordered_scales(self) -> Self:
         if self.scale_min > self.scale_max:
             raise ValueError(f"scale_min {self.scale_min} is above scale_max {self.scale_max}")
+        return self
+
+
+class StrongViewParams(Section):
+    """What changes a student's crops further, behind `augmentation`; with all probabilities 0 nothing, as the paper.
+
+    Reference: Yang et al., ST++, CVPR 2022, and UniMatch, CVPR 2023, whose strengths are the usual ones; Yun et al., CutMix, ICCV
+    2019; Olsson et al., ClassMix, WACV 2021.
+    """
+
+    crops: Literal["pseudo_labeled", "labeled", "both"]
+    """Which crops: `labeled` beside method=none is the control of equal augmentation."""
+    color_probability: Probability
+    """Of color jitter: all four factors below are drawn. Usual: 0.8."""
+    brightness: Annotated[float, Field(ge=0.0, le=1.0)]
+    """Largest change of the factor, either way. Usual: 0.5."""
+    contrast: Annotated[float, Field(ge=0.0, le=1.0)]
+    """Likewise."""
+    saturation: Annotated[float, Field(ge=0.0, le=1.0)]
+    """Likewise."""
+    hue: Annotated[float, Field(ge=0.0, le=0.5)]
+    """Largest shift either way, in turns of the color circle. Usual: 0.25."""
+    grayscale_probability: Probability
+    """Usual: 0.2."""
+    blur_probability: Probability
+    """Of a Gaussian blur. Usual: 0.5."""
+    blur_sigma_min: Annotated[float, Field(gt=0.0, le=16.0)]
+    """Pixels of the crop. Usual: 0.1."""
+    blur_sigma_max: Annotated[float, Field(gt=0.0, le=16.0)]
+    """Likewise. Usual: 2 for crops of 321 pixels."""
+    mix: Literal["cutmix", "classmix"]
+    """`cutmix` pastes a rectangle of another crop, `classmix` half of the classes of another crop, image and labels alike."""
+    mix_probability: Probability
+    """Usual: 0.5."""
+    mix_from: Literal["same", "labeled"]
+    """Whether the other crop is of the same set or a labeled one."""
+    cutmix_area_min: Annotated[float, Field(gt=0.0, le=1.0)]
+    """Smallest rectangle over the crop. Usual: 0.02."""
+    cutmix_area_max: Annotated[float, Field(gt=0.0, le=1.0)]
+    """Largest rectangle over the crop. Usual: 0.4."""
+
+    @property
+    def changes_colors(self) -> bool:
+        """Whether a crop can get other colors."""
+        return self.color_probability > 0 or self.grayscale_probability > 0
+
+    @property
+    def changes_anything(self) -> bool:
+        """Whether a crop can become another one at all."""
+        return self.changes_colors or self.blur_probability > 0 or self.mix_probability > 0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for low, high in (("blur_sigma_min", "blur_sigma_max"), ("cutmix_area_min", "cutmix_area_max")):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(f"{low} {getattr(self, low)} is above {high} {getattr(self, high)}")
         return self
 
 
@@ -377,6 +441,8 @@ class RoundParams(Section):
     """Decrease of the lower end of the scale range."""
     beta_max: Annotated[float, Field(ge=0.0)]
     """Increase of the upper end of the scale range."""
+    strength: Probability
+    """Factor on the probabilities of the section `strong_views` in this round."""
     model: Mapping[str, Any] | None
     """A network of its own for the student of this round, which then starts from its own weights and not from its teacher's: what
     differs from the section `model`; null = the teacher's network goes on learning."""
@@ -433,6 +499,7 @@ class Params(Section):
     data: DataParams
     model: ModelParams
     augmentation: AugmentationParams
+    strong_views: StrongViewParams
     training: TrainingParams
     pretrain: PretrainParams
     student: StudentParams

@@ -19,7 +19,8 @@ from pipeline.runtime import import_torchvision
 from pipeline.training.decoded import DecodedImages
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.shared_memory import LoaderSize, fit_loader, free_shared_memory
-from pipeline.transforms.augment import augment
+from pipeline.transforms.augment import StrongView, augment
+from pipeline.transforms.mix import mix
 
 Key = tuple[int, int]
 """Which set and which place in the endless sequence of its shuffled epochs."""
@@ -44,18 +45,41 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         """Draw from the sets of `plan`; where all their images fit into `cache_bytes` once decoded, each is decoded once."""
         self.plan = plan
         self._normalization = normalization
-        if plan.augmentation.photometric_probability:
+        if plan.augmentation.photometric_probability or (plan.strong_views and plan.strong_views.changes_colors):
             import_torchvision()  # once, before the loader's processes would each do it
         self._decoded = DecodedImages(plan.sets, most_bytes=cache_bytes)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
-        """Return the crop (3, h, w) float32 and its labels (h, w) int64 at place `key[1]` of set `key[0]`."""
+        """Return the crop (3, h, w) float32 and its labels (h, w) int64 at place `key[1]` of set `key[0]`.
+
+        A strong view may hold a part of a second image, drawn for this place alone and augmented as those of its own set.
+        """
         plan, source = self.plan, self.plan.sets[key[0]]
         epoch, place = divmod(key[1], len(source.samples))
         index = epoch_order(len(source.samples), plan.seed, plan.round_key, source.name, epoch)[place]
-        image, labels = self._decoded.read(key[0], int(index))
-        rng = keyed_generator(plan.seed, "augment", plan.round_key, source.name, key[1])
-        return augment(image, labels, plan.augmentation, scales=plan.scales, normalization=self._normalization, rng=rng)
+        crop = self._crop(key[0], int(index), "augment", key[1])
+        views = plan.strong_views
+        if views is None or not source.strong:
+            return crop
+        rng = keyed_generator(plan.seed, "mix", plan.round_key, source.name, key[1])
+
+        def other() -> tuple[Tensor, Tensor]:
+            part = key[0] if views.mix_from == "same" else 0
+            return self._crop(part, int(rng.integers(len(plan.sets[part].samples))), f"mixed into {source.name}", key[1])
+
+        return mix(crop, other, views, strength=plan.strength, rng=rng)
+
+    def _crop(self, part: int, index: int, what: str, place: int) -> tuple[Tensor, Tensor]:
+        """Cut a crop of one image; `what` and `place` key its draws."""
+        plan, source = self.plan, self.plan.sets[part]
+        image, labels = self._decoded.read(part, index)
+        rng = keyed_generator(plan.seed, what, plan.round_key, source.name, place)
+        strong = None
+        if plan.strong_views is not None and source.strong:
+            strong_rng = keyed_generator(plan.seed, f"strong view, {what}", plan.round_key, source.name, place)
+            strong = StrongView(plan.strong_views, plan.strength, strong_rng)
+        normalization = self._normalization
+        return augment(image, labels, plan.augmentation, scales=plan.scales, normalization=normalization, rng=rng, strong=strong)
 
 
 def size_loader(plan: TrainingPlan, *, workers: int, group: DeviceGroup) -> LoaderSize:

@@ -1,5 +1,7 @@
 """Losses over pixels that have a label."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -38,6 +40,33 @@ def focal_loss(logits: Tensor, labels: Tensor, count: Tensor | None = None, *, g
     # Of an ignored pixel the loss is 0 and its factor as well. Rounding can push p above 1, whose root would be NaN.
     factors = (1.0 - torch.exp(-losses)).clamp(min=torch.finfo(losses.dtype).tiny) ** gamma
     return (factors * losses).sum() / count
+
+
+@torch.no_grad()
+def keep_hard(logits: Tensor, labels: Tensor, *, threshold: float, min_share: float) -> Tensor:
+    """Return `labels` with all but the hard pixels of each crop ignored: online hard example mining.
+
+    Hard are the pixels whose label has a probability below `threshold`, and in any case the `min_share` hardest of the labeled
+    pixels of a crop, with all that tie with the last of them. A crop is judged by itself, so that no batch size, number of
+    processes or of parts changes what is kept.
+
+    Args:
+        logits: (B, C, H, W) float.
+        labels: (B, H, W) int64, train ids and 255 = ignored.
+        threshold: in (0, 1].
+        min_share: in (0, 1].
+
+    Reference: Shrivastava et al., Training Region-based Object Detectors with Online Hard Example Mining, CVPR 2016;
+        mmsegmentation's `OHEMPixelSampler` chooses likewise, in a batch instead of a crop.
+    """
+    losses = functional.cross_entropy(_at_least_float32(logits), labels, ignore_index=IGNORE_INDEX, reduction="none").flatten(1)
+    labeled = (labels != IGNORE_INDEX).flatten(1)
+    # Ignored pixels come last, behind pixels of loss 0.
+    descending = losses.masked_fill(~labeled, -1.0).sort(dim=1, descending=True).values
+    least = (labeled.sum(dim=1) * min_share).ceil().long().clamp(min=1) - 1
+    hardest = descending.gather(1, least[:, None])
+    kept = labeled & ((losses > -math.log(threshold)) | (losses >= hardest))
+    return labels.masked_fill(~kept.view_as(labels), IGNORE_INDEX)
 
 
 def segmentation_loss(

@@ -4,6 +4,7 @@ Schedules, orders, augmentations and dropout are functions of the step, so no ge
 ends with the bytes of an undisturbed one.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -20,18 +21,20 @@ class _State(Section):
     rows: list[CurveRow]
 
 
-def write_resume_point(path: Path, network: nn.Module, optimizer: Optimizer, *, step: int, rows: list[CurveRow]) -> None:
-    """Write all that the steps from `step` on depend on, whole or not at all."""
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    for name, parameter in network.named_parameters():
+def write_resume_point(
+    path: Path, networks: Mapping[str, nn.Module], optimizer: Optimizer, *, step: int, rows: list[CurveRow]
+) -> None:
+    """Write all that the steps from `step` on depend on, whole or not at all; `optimizer` is that of `networks["network"]`."""
+    tensors = {f"{key}.{name}": tensor for key, module in networks.items() for name, tensor in module.state_dict().items()}
+    for name, parameter in networks["network"].named_parameters():
         for key, value in optimizer.state[parameter].items():
             if value is not None:  # without momentum, SGD keeps an empty buffer
                 tensors[f"{key}:{name}"] = value
     write_tensors(path, tensors, _State(step=step, rows=rows).model_dump_json())
 
 
-def read_resume_point(path: Path, network: nn.Module, optimizer: Optimizer) -> tuple[int, list[CurveRow]]:
-    """Put network and optimizer back to where a training stopped.
+def read_resume_point(path: Path, networks: Mapping[str, nn.Module], optimizer: Optimizer) -> tuple[int, list[CurveRow]]:
+    """Put networks and optimizer back to where a training stopped.
 
     Returns:
         The next step and the rows of the curve so far; (0, []) if there is nothing to resume.
@@ -46,9 +49,10 @@ def read_resume_point(path: Path, network: nn.Module, optimizer: Optimizer) -> t
         state = _State.model_validate_json(text or "")
     except ValueError as error:
         raise ValueError(f"{path} - expected a resume point - found {' '.join(str(error).split())[:200]}") from error
-    prefix = "network."
-    network.load_state_dict({name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)})
-    parameters = dict(network.named_parameters())
+    for prefix, module in networks.items():
+        parts = {name.partition(".")[2]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")}
+        module.load_state_dict(parts)
+    parameters = dict(networks["network"].named_parameters())
     for full_name, tensor in tensors.items():
         key, _, name = full_name.partition(":")
         if name:

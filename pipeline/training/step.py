@@ -11,7 +11,7 @@ from pipeline.machine.device_group import DeviceGroup
 from pipeline.params import TrainingParams
 from pipeline.runtime import autocast
 from pipeline.training.batches import Batch
-from pipeline.training.losses import count_labeled, segmentation_loss
+from pipeline.training.losses import count_labeled, keep_hard, segmentation_loss
 
 
 def train_step(network: nn.Module, optimizer: Optimizer, batch: Batch, params: TrainingParams, group: DeviceGroup) -> Tensor:
@@ -19,7 +19,8 @@ def train_step(network: nn.Module, optimizer: Optimizer, batch: Batch, params: T
 
     The parts go through the network one after another, so that batch-norm statistics of labeled and pseudo-labeled crops never
     mix (as in the release), and their losses add up with equal weight. `training.accumulate` divides each part further, without
-    a change of the sum.
+    a change of the sum; with hard examples, whose number only the network tells, each piece is the mean over its own and counts
+    by its labeled pixels.
 
     Reference: He et al., Eq. 1-2, Sec. 4.1.
     """
@@ -30,7 +31,7 @@ def train_step(network: nn.Module, optimizer: Optimizer, batch: Batch, params: T
         for part, (images, labels) in enumerate(batch)
         for piece in zip(images.chunk(params.accumulate), labels.chunk(params.accumulate), strict=True)
     ]
-    for place, (part, count, (images, labels)) in enumerate(pieces):
+    for place, (part, labeled, (images, labels)) in enumerate(pieces):
         # A backward pass per piece frees its graph before the next one: half the memory, the same sum of gradients. Processes
         # average their gradients in the last one.
         accumulates = isinstance(network, DistributedDataParallel) and place < len(pieces) - 1
@@ -38,7 +39,12 @@ def train_step(network: nn.Module, optimizer: Optimizer, batch: Batch, params: T
             with autocast(group.device, params.precision):
                 output = network(images.to(group.device, non_blocking=True, memory_format=torch.channels_last))
             targets = labels.to(group.device, non_blocking=True)
-            loss = segmentation_loss(
+            share: Tensor | float = 1.0
+            if params.ohem_threshold:
+                share = group.sum(count_labeled(targets)) / labeled.clamp(min=1)
+                targets = keep_hard(output.logits, targets, threshold=params.ohem_threshold, min_share=params.ohem_min_share)
+            count = group.sum(count_labeled(targets)) if params.ohem_threshold else labeled
+            loss = share * segmentation_loss(
                 output, targets, count, auxiliary_weight=params.auxiliary_weight, focal_gamma=params.focal_gamma
             )
             # Each process has its pixels' part of the mean over all pixels; the engine averages gradients, which are to add up.

@@ -18,6 +18,7 @@ from pipeline.samples.catalog import Catalog
 from pipeline.training.batches import Batch, Crops, load_batches, size_loader
 from pipeline.training.block_checkpoints import checkpoint_blocks
 from pipeline.training.data_parallel import wrap_data_parallel
+from pipeline.training.moving_average import MovingAverage
 from pipeline.training.optimizers import build_optimizer
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.resume import read_resume_point, write_resume_point
@@ -44,12 +45,13 @@ class StepRecord(NamedTuple):
 class Training:
     """A network in training: goes on where an interrupted run stopped; iterate over it once, and it does the steps left.
 
-    The network that it is given is changed in place; after the last step it is the result.
+    The network that it is given is changed in place.
 
     Attributes:
         steps: of the whole training.
         first_step: steps done by an interrupted run; 0 for a new training.
         rows: of the curve so far, those of an interrupted run included.
+        result: what is written after the last step: the network, or its moving average where the plan has one.
         loader: the processes that read for it.
         live_curve: a file that grows by every row, for a person to watch; it ends with the folder.
         remarks: what a person should know of the start, one to a line.
@@ -74,6 +76,8 @@ class Training:
         self._network = network.to(group.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         if plan.training.freeze_backbone:
             network.backbone.requires_grad_(requires_grad=False).eval()
+        self._average = MovingAverage(network, plan.ema_decay) if plan.ema_decay else None
+        self.result: SegmentationNetwork = self._average.network if self._average else network
         if plan.training.checkpoint_blocks:
             checkpoint_blocks(network.backbone)
         self._plan, self._runtime, self._group = plan, runtime, group
@@ -82,7 +86,9 @@ class Training:
         self._resume_point = folder / "resume.safetensors"
         self.remarks = [f"the curve so far grows in {self.live_curve}", *filter(None, [self.loader.remark])]
         try:
-            self.first_step, self.rows = read_resume_point(self._resume_point, network, self._optimizer)
+            self.first_step, self.rows = read_resume_point(self._resume_point, self._networks(), self._optimizer)
+            if self._average:
+                self._average.resume(self.first_step)
         except ValueError as error:
             self.first_step, self.rows = 0, []
             self.remarks.append(f"{error} - starting over")
@@ -126,6 +132,8 @@ class Training:
             for parameters in self._optimizer.param_groups:
                 parameters["lr"] = params.learning_rate * parameters["factor"] * factor
             window.append(train_step(trained, self._optimizer, batch, params, self._group))
+            if self._average:
+                self._average.update(self._network)
             if done % params.log_every and done != plan.steps:
                 yield StepRecord(done, None)
                 continue
@@ -135,7 +143,7 @@ class Training:
                 append_row(self.live_curve, self.rows[-1])
                 # Only at the end of a row, so that no part of one needs to be kept.
                 if done - resumable >= self._runtime.checkpoint_every or done == plan.steps:
-                    write_resume_point(self._resume_point, self._network, self._optimizer, step=done, rows=self.rows)
+                    write_resume_point(self._resume_point, self._networks(), self._optimizer, step=done, rows=self.rows)
                     resumable = done
             yield StepRecord(done, self.rows[-1])
 
@@ -147,12 +155,16 @@ class Training:
             write_curve(curve, self.rows)
             write_model(
                 model,
-                self._network,
+                self.result,
                 model_params=model_params,
                 protocol=protocol,
                 class_names=catalog.class_names,
                 colors=catalog.colors,
             )
+
+    def _networks(self) -> dict[str, SegmentationNetwork]:
+        """Return all that a resume point holds weights of."""
+        return {"network": self._network} | ({"average": self._average.network} if self._average else {})
 
 
 def _mean_row(step: int, losses: Tensor, learning_rate: float) -> CurveRow:

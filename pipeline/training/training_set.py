@@ -24,6 +24,7 @@ class TrainingSet:
         catalog: of the data set.
         pseudo_labels: folder of label PNGs by image id that stand in for the samples' own label files; None: use those.
         long_side: longer side in pixels to which images and labels are brought before anything is drawn; None: their own.
+        strong: whether its crops become strong views.
     """
 
     name: str
@@ -32,6 +33,7 @@ class TrainingSet:
     catalog: Catalog
     pseudo_labels: Path | None = None
     long_side: int | None = None
+    strong: bool = False
 
     def size(self, sample: Sample) -> tuple[int, int]:
         """Return height and width of what `read` returns."""

@@ -1,15 +1,28 @@
 """One random crop of an image and its labels."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pipeline.models.normalization import Normalization, normalize_into
-from pipeline.params import AugmentationParams
+from pipeline.params import AugmentationParams, StrongViewParams
 from pipeline.samples.catalog import IGNORE_INDEX
-from pipeline.transforms.color import blur, distort
-from pipeline.transforms.draws import Draw, draw_augmentation
+from pipeline.transforms.color import blur, blur_strongly, distort
+from pipeline.transforms.draws import Draw, draw_augmentation, draw_strong_view
 from pipeline.transforms.geometry import build_frame, build_grid, map_crop, sample
+
+
+class StrongView(NamedTuple):
+    """What makes a crop a strong view."""
+
+    params: StrongViewParams
+    """Section."""
+    strength: float
+    """Factor on its probabilities, in [0, 1]."""
+    rng: np.random.Generator
+    """Of its own, so that strong views leave every other draw as it is."""
 
 
 def augment(
@@ -20,6 +33,7 @@ def augment(
     scales: tuple[float, float],
     normalization: Normalization,
     rng: np.random.Generator,
+    strong: StrongView | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Cut one random crop: scale, rotate, flip and crop image and labels alike, then blur the image.
 
@@ -38,6 +52,7 @@ def augment(
         scales: lower and upper end of the random scale, from `scale_range`.
         normalization: of the network that is trained.
         rng: the only source of randomness; advanced alike whatever `params` and the outcome are.
+        strong: changes colors and blurs further, and moves nothing; None: nothing is changed further.
 
     Returns:
         The crop, (3, h, w), float32, normalized, 0 (the mean color) outside of the image, and its labels, (h, w),
@@ -51,6 +66,8 @@ def augment(
     """
     _check(image, labels, params)
     draw = draw_augmentation(params, scales=scales, rng=rng)
+    if strong is not None:
+        draw = draw_strong_view(draw, strong.params, strength=strong.strength, rng=strong.rng)
     return apply(draw, image, labels, crop_size=(params.crop_height, params.crop_width), normalization=normalization)
 
 
@@ -59,7 +76,7 @@ def apply(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Carry out one draw; image, labels and result as in `augment`."""
     crop_map = map_crop(draw, source_size=labels.shape, crop_size=crop_size)
-    colors = distort(image[crop_map.rows, crop_map.cols], draw.distortion)
+    colors = distort(distort(image[crop_map.rows, crop_map.cols], draw.distortion), draw.strong_distortion)
     classes = labels[crop_map.rows, crop_map.cols]
     height, width = classes.shape
 
@@ -73,7 +90,7 @@ def apply(
     crop = sample(image_frame, grid, interpolation="bilinear")
     crop_labels = sample(labels_frame, grid, interpolation="nearest")[0]
     crop_labels = crop_labels.add_(IGNORE_INDEX).to(torch.int64)
-    return (blur(crop) if draw.blur else crop), crop_labels
+    return blur_strongly(blur(crop) if draw.blur else crop, draw.strong_sigma), crop_labels
 
 
 def _check(image: NDArray[np.uint8], labels: NDArray[np.uint8], params: AugmentationParams) -> None:

@@ -1,10 +1,10 @@
 """The random numbers of one augmentation, all drawn here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.params import AugmentationParams
+from pipeline.params import AugmentationParams, StrongViewParams
 
 # Ranges of torchvision's RandomPhotometricDistort, which took them from SSD; lower and upper end.
 _BRIGHTNESS = (0.875, 1.125)
@@ -44,6 +44,8 @@ class Draw:
         left: likewise from the leftmost to the rightmost.
         blur: whether the crop is blurred.
         distortion: photometric factors.
+        strong_distortion: those of a strong view, applied after them.
+        strong_sigma: of the Gaussian blur of a strong view, in pixels of the crop; 0 = none.
     """
 
     scale: float = 1.0
@@ -53,6 +55,8 @@ class Draw:
     left: float = 0.0
     blur: bool = False
     distortion: Distortion = Distortion()
+    strong_distortion: Distortion = Distortion()
+    strong_sigma: float = 0.0
 
 
 def scale_range(params: AugmentationParams, *, beta_min: float, beta_max: float) -> tuple[float, float]:
@@ -97,6 +101,37 @@ def draw_augmentation(params: AugmentationParams, *, scales: tuple[float, float]
             saturation=_between(_SATURATION, saturation) if saturates < photometric else 1.0,
             hue=_between(_HUE, hue) if shifts < photometric else 0.0,
         ),
+    )
+
+
+def draw_strong_view(draw: Draw, params: StrongViewParams, *, strength: float, rng: np.random.Generator) -> Draw:
+    """Add to a draw what makes it a strong view: colors and blur.
+
+    One call takes all numbers from `rng`, the unused ones too; see `draw_augmentation`.
+
+    Args:
+        draw: scale, angle, flip and position stay as they are.
+        params: probabilities and strengths. `color_probability` holds for all four factors together, as UniMatch jitters.
+        strength: factor on the probabilities, in [0, 1].
+        rng: is advanced by 9 uniform numbers.
+    """
+    colors, brightness, contrast, contrast_first, saturation, hue, grays, blurs, sigma = rng.random(9).tolist()
+    distortion = Distortion()
+    if colors < strength * params.color_probability:
+        distortion = Distortion(
+            brightness=_between((1.0 - params.brightness, 1.0 + params.brightness), brightness),
+            contrast=_between((1.0 - params.contrast, 1.0 + params.contrast), contrast),
+            contrast_first=contrast_first < 0.5,
+            saturation=_between((1.0 - params.saturation, 1.0 + params.saturation), saturation),
+            hue=_between((-params.hue, params.hue), hue),
+        )
+    if grays < strength * params.grayscale_probability:
+        distortion = replace(distortion, saturation=0.0)
+    blurred = blurs < strength * params.blur_probability
+    return replace(
+        draw,
+        strong_distortion=distortion,
+        strong_sigma=_between((params.blur_sigma_min, params.blur_sigma_max), sigma) if blurred else 0.0,
     )
 
 

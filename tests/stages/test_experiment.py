@@ -144,7 +144,13 @@ def test_a_stronger_augmentation_of_one_round_trains_that_round_only(experiment:
 
 
 def test_a_round_can_be_added_and_dropped(experiment: Path) -> None:
-    done = dvc(experiment, "exp", "run", "-S", "+rounds.3={prev: 2, alpha: null, beta_min: 0.0, beta_max: 0.0, model: null}")
+    done = dvc(
+        experiment,
+        "exp",
+        "run",
+        "-S",
+        "+rounds.3={prev: 2, alpha: null, beta_min: 0.0, beta_max: 0.0, strength: 1.0, model: null}",
+    )
     assert {f"{stage}@3" for stage in ROUND_STAGES} <= set(stages_run(done))
     assert (experiment / "data/rounds/3/metrics.json").exists()
     reset(experiment)

@@ -18,7 +18,7 @@ figure: none
 params:
   method: cbst
   rounds:
-    "1": {prev: 0, alpha: null, beta_min: 0.0, beta_max: 0.0, model: null}
+    "1": {prev: 0, alpha: null, beta_min: 0.0, beta_max: 0.0, strength: 1.0, model: null}
 runs:
   low: {alpha: 0.2}
   high: {alpha: 0.6}

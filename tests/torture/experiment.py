@@ -14,7 +14,7 @@ from pipeline.files import digest
 from tests.torture.child import BOUND, Ended, Process, at_changes, forked, record_reads
 from tests.workspace import ROOT, TINY, change_params, commit, dvc, make_workspace
 
-ROUNDS = {"1": {"prev": 0, "alpha": None, "beta_min": 0.2, "beta_max": 0.5, "model": None}}
+ROUNDS = {"1": {"prev": 0, "alpha": None, "beta_min": 0.2, "beta_max": 0.5, "strength": 1.0, "model": None}}
 TORTURED = {**TINY, "rounds": ROUNDS, "data.holdout_fraction": 0.4, "calibration": "temperature", "data.labeled_fraction": 0.5}
 OTHER = {"seed": 1, "alpha": 0.3}
 """What another experiment has; its files lie about to be mistaken for this one's."""

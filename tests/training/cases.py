@@ -35,10 +35,18 @@ def start(
     params: TrainingParams = TRAINING,
     runtime: RuntimeParams = RUNTIME,
     group: DeviceGroup = ALONE,
+    ema_decay: float = 0.0,
 ) -> Training:
     """Begin a training, or go on with it, that is to be given its batches."""
     plan = TrainingPlan(
-        sets=[], steps=steps, training=params, augmentation=PARAMS.augmentation, scales=(1.0, 1.0), seed=3, round_key="1"
+        sets=[],
+        steps=steps,
+        training=params,
+        augmentation=PARAMS.augmentation,
+        scales=(1.0, 1.0),
+        seed=3,
+        round_key="1",
+        ema_decay=ema_decay,
     )
     return Training(network, plan, runtime=runtime, group=group, folder=folder)
 

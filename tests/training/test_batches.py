@@ -7,7 +7,7 @@ import torch
 
 from pipeline.machine.device_group import DeviceGroup
 from pipeline.models.normalization import IMAGENET
-from pipeline.params import AugmentationParams
+from pipeline.params import AugmentationParams, StrongViewParams
 from pipeline.samples.sample_lists import Sample
 from pipeline.training.batches import Batch, Crops, epoch_order, load_batches
 from pipeline.training.plan import TrainingPlan
@@ -35,6 +35,8 @@ def batches(
     workers: int = 0,
     cache_bytes: int = 0,
     group: DeviceGroup = ALONE,
+    views: StrongViewParams | None = None,
+    strength: float = 1.0,
 ) -> list[Batch]:
     plan = TrainingPlan(
         sets=sets,
@@ -44,6 +46,8 @@ def batches(
         scales=(0.5, 2.0),
         seed=1,
         round_key="1",
+        strong_views=views,
+        strength=strength,
     )
     loader = fit_loader(workers, crops=1, crop_pixels=1, free=None)
     return list(
@@ -146,3 +150,56 @@ def test_a_damaged_image_is_one_line_that_names_it(
 def test_a_set_of_one_image_fills_every_batch(sets: list[TrainingSet], augmentation: AugmentationParams) -> None:
     one = TrainingSet("unlabeled", sets[1].samples[:1], 4, CATALOG, sets[1].pseudo_labels)
     assert [len(batch[0][0]) for batch in batches([one], augmentation)] == [4, 4, 4, 4]
+
+
+STRONG = PARAMS.strong_views.model_copy(
+    update={
+        "color_probability": 0.8,
+        "grayscale_probability": 0.2,
+        "blur_probability": 0.5,
+        "mix_probability": 0.7,
+    }
+)
+MIXES = [STRONG, STRONG.model_copy(update={"mix": "classmix", "mix_from": "labeled"})]
+
+
+@pytest.fixture
+def strong_sets(sets: list[TrainingSet]) -> list[TrainingSet]:
+    return [replace(sets[0], batch_size=4), replace(sets[1], strong=True)]
+
+
+@pytest.mark.parametrize("views", MIXES, ids=["cutmix", "classmix"])
+def test_strong_views_are_those_of_their_place_whatever_reads_them(
+    strong_sets: list[TrainingSet], augmentation: AugmentationParams, views: StrongViewParams
+) -> None:
+    whole = batches(strong_sets, augmentation, steps=6, views=views)
+    assert same(batches(strong_sets, augmentation, steps=6, views=views, workers=2, cache_bytes=BYTES), whole)
+    assert same(batches(strong_sets, augmentation, first=3, steps=6, views=views), whole[3:])
+    parts = [
+        batches(strong_sets, augmentation, steps=6, views=views, group=DeviceGroup(rank, 2, torch.device("cpu")))
+        for rank in range(2)
+    ]
+    for one, other, joined in zip(*parts, whole, strict=True):
+        for a, b, both in zip(one, other, joined, strict=True):
+            assert torch.equal(torch.cat([a[0], b[0]]), both[0])
+            assert torch.equal(torch.cat([a[1], b[1]]), both[1])
+
+
+@pytest.mark.parametrize("views", MIXES, ids=["cutmix", "classmix"])
+def test_strong_views_leave_the_crops_of_other_sets_as_they_are(
+    strong_sets: list[TrainingSet], augmentation: AugmentationParams, views: StrongViewParams
+) -> None:
+    plain, strong = (batches(strong_sets, augmentation, steps=6, views=each) for each in (None, views))
+    for before, after in zip(plain, strong, strict=True):
+        assert same([before[:1]], [after[:1]])
+        assert not torch.equal(before[1][0], after[1][0])
+
+
+def test_colors_and_blur_change_no_label(strong_sets: list[TrainingSet], augmentation: AugmentationParams) -> None:
+    views = STRONG.model_copy(update={"mix_probability": 0.0})
+    for before, after in zip(batches(strong_sets, augmentation), batches(strong_sets, augmentation, views=views), strict=True):
+        assert torch.equal(before[1][1], after[1][1])
+
+
+def test_at_strength_0_nothing_is_changed(strong_sets: list[TrainingSet], augmentation: AugmentationParams) -> None:
+    assert same(batches(strong_sets, augmentation, views=STRONG, strength=0.0), batches(strong_sets, augmentation))

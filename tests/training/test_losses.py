@@ -3,13 +3,13 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
 from pipeline.models.network import SegmentationOutput
 from pipeline.params import PretrainParams
-from pipeline.training.losses import focal_loss, segmentation_loss
+from pipeline.training.losses import focal_loss, keep_hard, segmentation_loss
 from pipeline.training.schedules import count_steps, poly_factor
 
 cross_entropy = partial(focal_loss, gamma=0.0)
@@ -108,3 +108,34 @@ def test_steps_cover_every_epoch_and_no_batch_more(epochs: int, batch_size: int,
 
 def test_a_fixed_number_of_steps_is_taken_whatever_the_number_of_images() -> None:
     assert count_steps(PretrainParams(epochs=None, steps=7, batch_size=2), images=1000, batch_size=2) == 7
+
+
+def slow_hard(logits: torch.Tensor, labels: torch.Tensor, threshold: float, min_share: float) -> torch.Tensor:
+    """Keep by sorting each crop's pixels by the probability of their label."""
+    kept = torch.full_like(labels, 255)
+    for index in range(len(labels)):
+        probs = logits[index].softmax(dim=0)
+        places = [tuple(place) for place in (labels[index] != 255).nonzero().tolist()]
+        of_label = {place: float(probs[(int(labels[index][place]), *place)]) for place in places}
+        hardest = sorted(of_label.values())[: math.ceil(min_share * len(places))]
+        for place, p in of_label.items():
+            if p < threshold or p <= hardest[-1]:
+                kept[index][place] = labels[index][place]
+    return kept
+
+
+@settings(deadline=None)
+@given(st.floats(0.05, 0.99), st.floats(0.01, 1.0), st.integers(0, 2**16))
+def test_hard_pixels_are_those_of_a_slow_search_in_each_crop(threshold: float, min_share: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(3, 3, 4, 5, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 4, (3, 4, 5), generator=generator)
+    labels[labels == 3] = 255
+    labels[2] = 255
+    kept = keep_hard(logits, labels, threshold=threshold, min_share=min_share)
+    assert torch.equal(kept, slow_hard(logits, labels, threshold, min_share))
+
+
+def test_all_pixels_are_hard_where_all_are_to_be_kept() -> None:
+    logits, labels = torch.randn(2, 3, 4, 5), torch.randint(0, 3, (2, 4, 5))
+    assert torch.equal(keep_hard(logits, labels, threshold=0.5, min_share=1.0), labels)

@@ -48,6 +48,9 @@ RECIPES: dict[str, tuple[Any, dict[str, Any]]] = {
     "checkpoint": (LITE0, {"checkpoint_blocks": True, "learning_rate": 1e-3}),
     "frozen": (LITE0, {"freeze_backbone": True}),
     "no momentum": (TINY, {"momentum": 0.0}),
+    "hard examples": (TINY, {"ohem_threshold": 0.5, "ohem_min_share": 0.2}),
+    "moving average": (TINY, {"ema_decay": 0.9}),
+    "moving average of lite0": (LITE0, {"ema_decay": 0.9, "checkpoint_blocks": True}),
 }
 
 
@@ -56,10 +59,10 @@ def test_an_interrupted_training_ends_with_the_same_bits(recipe: str, tmp_path: 
     params, changes = RECIPES[recipe]
 
     def run(folder: Path, stop: int | None = None) -> tuple[dict[str, Tensor], object]:
-        trained = network(params)
-        begun = start(trained, folder, steps=7, params=training(**changes))
+        own = {name: value for name, value in changes.items() if name != "ema_decay"}
+        begun = start(network(params), folder, steps=7, params=training(**own), ema_decay=changes.get("ema_decay", 0.0))
         rows = finish(begun, batches(begun.first_step, 7), stop=stop)
-        return trained.state_dict(), rows
+        return begun.result.state_dict(), rows
 
     whole, curve = run(tmp_path / "whole")
     run(tmp_path / "broken", stop=5)

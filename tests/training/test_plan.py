@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.params import StudentParams
+from pipeline.params import StrongViewParams, StudentParams
 from pipeline.training.plan import TrainingPlan, plan_pretraining, plan_student
 from tests.training.cases import CATALOG, PARAMS, draw_sets
 
@@ -14,7 +14,17 @@ STUDENT: StudentParams = PARAMS.student.model_copy(
 )
 
 
-def student(folder: Path, *, params: StudentParams = STUDENT, selected_pixels: int = 7) -> TrainingPlan:
+VIEWS: StrongViewParams = PARAMS.strong_views.model_copy(update={"mix_probability": 0.5})
+
+
+def student(
+    folder: Path,
+    *,
+    params: StudentParams = STUDENT,
+    selected_pixels: int = 7,
+    views: StrongViewParams = PARAMS.strong_views,
+    strength: float = 1.0,
+) -> TrainingPlan:
     labeled, unlabeled = draw_sets(folder)
     return plan_student(
         labeled.samples,
@@ -23,9 +33,11 @@ def student(folder: Path, *, params: StudentParams = STUDENT, selected_pixels: i
         params,
         PARAMS.training,
         PARAMS.augmentation,
+        views,
         pseudo_labels=folder / "pseudo",
         selected_pixels=selected_pixels,
         scales=(0.5, 3.0),
+        strength=strength,
         seed=1,
         round_key="2",
         depth=2,
@@ -68,6 +80,9 @@ CHANGES: dict[str, Any] = {
     "seed": 8,
     "round_key": "9",
     "rounds_before": 3,
+    "strong_views": VIEWS,
+    "strength": 0.25,
+    "ema_decay": 0.9,
 }
 
 
@@ -78,3 +93,18 @@ def test_partial_work_is_known_by_every_part_of_its_plan(tmp_path: Path) -> None
     changed = [replace(plan, **{name: value}) for name, value in CHANGES.items()]
     changed += [replace(plan, sets=plan.sets[:1]), replace(plan, sets=[replace(plan.sets[0], batch_size=9), plan.sets[1]])]
     assert whole not in {json.dumps(other.parameters()) for other in changed}
+
+
+@pytest.mark.parametrize(
+    ("crops", "strong"), [("pseudo_labeled", [False, True]), ("labeled", [True, False]), ("both", [True, True])]
+)
+def test_the_crops_that_are_named_become_strong_views(tmp_path: Path, crops: str, strong: list[bool]) -> None:
+    plan = student(tmp_path, views=VIEWS.model_copy(update={"crops": crops}), strength=0.5)
+    assert [source.strong for source in plan.sets] == strong
+    assert (plan.strong_views is not None, plan.strength) == (True, 0.5)
+    assert json.loads(json.dumps(plan.parameters()))["strong_views"]["crops"] == crops
+
+
+@pytest.mark.parametrize(("views", "strength"), [(PARAMS.strong_views, 1.0), (VIEWS, 0.0)])
+def test_views_that_change_nothing_are_none(tmp_path: Path, views: StrongViewParams, strength: float) -> None:
+    assert student(tmp_path, views=views, strength=strength).strong_views is None

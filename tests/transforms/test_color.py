@@ -1,10 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from pipeline.models.normalization import IMAGENET, normalize
 from pipeline.runtime import import_torchvision
-from pipeline.transforms.color import blur, distort
+from pipeline.transforms.color import blur, blur_strongly, distort
 from pipeline.transforms.draws import Distortion
 
 torchvision = import_torchvision()
@@ -54,3 +56,17 @@ def test_contrast_first_and_last_differ() -> None:
     first = distort(noise(), Distortion(contrast=1.5, saturation=1.5, contrast_first=True))
     last = distort(noise(), Distortion(contrast=1.5, saturation=1.5, contrast_first=False))
     assert not np.array_equal(first, last)
+
+
+@pytest.mark.parametrize("size", [(20, 30), (7, 40), (1, 9), (2, 2)])
+@pytest.mark.parametrize("sigma", [0.1, 0.7, 2.0, 9.0])
+def test_a_strong_blur_equals_torchvision(size: tuple[int, int], sigma: float) -> None:
+    image = torch.randn(3, *size, generator=torch.Generator().manual_seed(0))
+    radius = min(math.ceil(3.0 * sigma), min(size) - 1)
+    expected = torchvision.transforms.functional.gaussian_blur(image, [2 * radius + 1] * 2, [sigma, sigma]) if radius else image
+    torch.testing.assert_close(blur_strongly(image, sigma), expected, rtol=0.0, atol=1e-5)
+
+
+def test_no_strong_blur_returns_the_image_itself() -> None:
+    image = torch.randn(3, 4, 5)
+    assert blur_strongly(image, 0.0) is image

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.params import AugmentationParams
-from pipeline.transforms.draws import Distortion, Draw, draw_augmentation, scale_range
+from pipeline.transforms.draws import Distortion, Draw, draw_augmentation, draw_strong_view, scale_range
+from tests.training.cases import PARAMS
 
 PROBABILITIES = ("rotation_probability", "blur_probability", "flip_probability", "photometric_probability")
 
@@ -91,3 +93,47 @@ def test_one_part_of_a_draw_does_not_depend_on_the_probability_of_another(
     if draw_one.angle and draw_other.angle:
         assert draw_one.angle == draw_other.angle
     assert one.bit_generator.state == other.bit_generator.state
+
+
+STRENGTHS = {
+    "color_probability": 1.0, "brightness": 0.5, "contrast": 0.4, "saturation": 0.3, "hue": 0.2,
+    "grayscale_probability": 0.0, "blur_probability": 1.0, "blur_sigma_min": 0.1, "blur_sigma_max": 2.0,
+}  # fmt: skip
+
+
+def strong(strength: float = 1.0, count: int = 2000, **changes: Any) -> list[Draw]:
+    section, rng = PARAMS.strong_views.model_copy(update={**STRENGTHS, **changes}), np.random.default_rng(0)
+    return [draw_strong_view(Draw(scale=1.5, flip=True), section, strength=strength, rng=rng) for _ in range(count)]
+
+
+def test_strong_views_fill_the_ranges_of_their_section_and_move_nothing() -> None:
+    sample = strong()
+    for name, low, high in [
+        ("brightness", 0.5, 1.5),
+        ("contrast", 0.6, 1.4),
+        ("saturation", 0.7, 1.3),
+        ("hue", -0.2, 0.2),
+    ]:
+        values = [getattr(draw.strong_distortion, name) for draw in sample]
+        assert low <= min(values) < low + 0.01
+        assert high - 0.01 < max(values) <= high
+    sigmas = [draw.strong_sigma for draw in sample]
+    assert 0.1 <= min(sigmas) < 0.12
+    assert 1.98 < max(sigmas) <= 2.0
+    assert {replace(draw, strong_distortion=Distortion(), strong_sigma=0.0) for draw in sample} == {Draw(scale=1.5, flip=True)}
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_the_strength_of_a_round_is_a_factor_on_every_probability(strength: float) -> None:
+    sample = strong(strength, color_probability=0.8, grayscale_probability=0.2, blur_probability=0.5)
+    shares = [
+        np.mean([draw.strong_distortion.hue != 0 for draw in sample]),
+        np.mean([draw.strong_distortion.saturation == 0 for draw in sample]),
+        np.mean([draw.strong_sigma > 0 for draw in sample]),
+    ]
+    assert shares == pytest.approx([0.8 * strength, 0.2 * strength, 0.5 * strength], abs=0.04)
+
+
+def test_one_part_of_a_strong_view_does_not_depend_on_the_probability_of_another() -> None:
+    sigmas = [draw.strong_sigma for draw in strong(count=50)]
+    assert sigmas == [draw.strong_sigma for draw in strong(count=50, color_probability=0.0, grayscale_probability=1.0)]
