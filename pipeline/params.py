@@ -430,12 +430,26 @@ class EvaluationParams(Section):
     """Validation images, the first by id, whose predictions are kept as pictures."""
 
 
+LabelingRatio = Ratio | Literal["auto"]
+"""A number, or `auto`: chosen in each round by the rule of `auto_alpha`."""
+
+
+class AutoAlphaParams(Section):
+    """How `alpha: auto` is chosen: the largest ratio that the rule allows."""
+
+    rule: Literal["no_shortfall", "precision"]
+    """`no_shortfall`: every class gets its target, for `da` and `dars`; the class that the teacher predicts least for its share
+    decides. `precision`: labels are expected to be right often enough, by the mean of calibrated confidences."""
+    precision: Ratio
+    """Least share of right labels; read only with the rule `precision`, in whole percents of alpha."""
+
+
 class RoundParams(Section):
     """One round of self-training (Sec. 3.3)."""
 
     prev: Annotated[int, Field(ge=0)]
     """Round whose student is this round's teacher."""
-    alpha: Ratio | None
+    alpha: LabelingRatio | None
     """Labeling ratio of this round; null = the top-level alpha."""
     beta_min: Annotated[float, Field(ge=0.0, lt=1.0)]
     """Decrease of the lower end of the scale range."""
@@ -483,8 +497,9 @@ class Params(Section):
     """Seed of the split, the trainings and the sampling."""
     method: Literal["none", "st", "cbst", "da", "dars"]
     """Labeling method."""
-    alpha: Ratio
+    alpha: LabelingRatio
     """Labeling ratio of the rounds that set none of their own: pseudo-labeled pixels over all unlabeled pixels."""
+    auto_alpha: AutoAlphaParams
     unpredicted_classes: Literal["warn", "refuse"]
     """Where the teacher predicts a class nowhere that pseudo labels should have: go on and say so, or stop."""
     equal_pixels: bool
@@ -524,6 +539,22 @@ class Params(Section):
             raise ValueError(
                 f"calibration {self.calibration} - expected a store of all probabilities, whose logarithms it scales - found"
                 f" softmax_store.floor: {self.softmax_store.floor} - set softmax_store.floor=0.0 or calibration=histogram_binning"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _ratios_can_be_chosen(self) -> Self:
+        if "auto" not in {self.alpha, *(section.alpha for section in self.rounds.values())} or self.method == "none":
+            return self
+        if self.auto_alpha.rule == "no_shortfall" and self.method not in {"da", "dars"}:
+            raise ValueError(
+                f"alpha auto by no_shortfall - expected a method with targets by class, da or dars - found {self.method}"
+                " - set alpha to a number, or auto_alpha.rule=precision"
+            )
+        if self.auto_alpha.rule == "precision" and self.calibration == "none":
+            raise ValueError(
+                "alpha auto by precision - expected calibrated confidences, whose mean is the precision - found calibration: none"
+                " - set calibration and data.holdout_fraction, or auto_alpha.rule=no_shortfall"
             )
         return self
 
@@ -581,8 +612,8 @@ class Params(Section):
             return 0
         return 1 if section.prev == 0 else 1 + self.depth(str(section.prev))
 
-    def labeling_ratio(self, key: str) -> float:
-        """Return the labeling ratio (the paper's alpha) of round `key`, in (0, 1]."""
+    def labeling_ratio(self, key: str) -> float | Literal["auto"]:
+        """Return the labeling ratio (the paper's alpha) of round `key`, in (0, 1], or that it is to be chosen."""
         own = self.round(key).alpha
         return self.alpha if own is None else own
 

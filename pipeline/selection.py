@@ -5,11 +5,20 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from pipeline.divergence import Divergence
-from pipeline.schema import Artifact, Distribution, Share
+from pipeline.schema import Artifact, Distribution, Section, Share
 
 Count = Annotated[int, Field(ge=0)]
 Counts = tuple[Count, ...]
 Thresholds = tuple[Annotated[float, Field(ge=0.0)] | None, ...]
+
+
+class RatioChoice(Section):
+    """Why a round has the labeling ratio that it has, where `alpha` is `auto`."""
+
+    rule: str
+    """`auto_alpha.rule`."""
+    limit: str
+    """What a larger ratio would break, in words."""
 
 
 class Selection(Artifact):
@@ -46,6 +55,8 @@ class Selection(Artifact):
     """Targets not met because too few pixels are predicted as class j."""
     labeling_ratio: float
     """Alpha as asked for."""
+    ratio_choice: Annotated[RatioChoice | None, Field(exclude_if=lambda choice: choice is None)] = None
+    """Why it is this one; None where `params.yaml` says a number."""
     coverage: float
     """Alpha as realized: labeled over all unlabeled pixels."""
     alpha_max: float

@@ -1,9 +1,11 @@
 """Stage `solve_thresholds`: class thresholds and targets from the counts of confidences (Eq. 3-4)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from pipeline.labeling.automatic_ratio import choose_ratio
 from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.refine import solve_round
 from pipeline.labeling.solve import check_labels
@@ -22,16 +24,21 @@ from stages.command import EXISTING, NEW, echo, progress, round_option, stage_co
 def main(params: Params, round_key: str, confidences: Path, priors: Path, selection: Path) -> None:
     """Solve one round's thresholds."""
     store = ConfidenceStore(confidences)
+    ratio, choice = params.labeling_ratio(round_key), None
     problem = Problem(
         counts=store.total_counts(),
         values=store.precision.values,
         class_priors=ClassPriors.read(priors).target(store.class_names),
-        labeling_ratio=params.labeling_ratio(round_key),
+        labeling_ratio=1.0 if ratio == "auto" else ratio,
         equal_pixels=params.equal_pixels,
         st_confidence=params.st_confidence,
         thin=params.dars.thin,
     )
-    solved = solve_round(store, params.method, problem, workers=params.runtime.workers, progress=progress)
+    if ratio == "auto" and params.method != "none":
+        chosen, choice = choose_ratio(params.method, problem, params.auto_alpha, class_names=store.class_names)
+        problem = replace(problem, labeling_ratio=chosen)
+        echo(f"alpha {chosen:.4g} by the rule {choice.rule}: {choice.limit}")
+    solved = solve_round(store, params.method, problem, workers=params.runtime.workers, progress=progress, choice=choice)
     if collapse := solved.describe_collapse():
         if params.unpredicted_classes == "refuse":
             raise ValueError(f"{confidences} - expected predictions of every class - found that {collapse}")

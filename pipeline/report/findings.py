@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.report.numerals import NONE, count, percent, points, tone
 from pipeline.report.record import Experiment, Round
 from pipeline.results.summary import difference
+from pipeline.selection import Selection
 
 METHODS = {
     "none": "no pseudo labels: every round goes on with the labeled images alone (the control)",
@@ -94,7 +95,13 @@ def _ratios(experiment: Experiment, settings: Mapping[str, Any]) -> str:
     if settings["method"] == "st" and settings["st_confidence"] is not None and not settings["equal_pixels"]:
         return f"not used: every confidence from {settings['st_confidence']:g} on is kept"
     chosen = [(student.key, student.selection) for student in experiment.students if student.selection]
-    return ", ".join(f"{selection.labeling_ratio:g} in round {key}" for key, selection in chosen) or "no round of self-training"
+    return ", ".join(f"{_ratio(selection)} in round {key}" for key, selection in chosen) or "no round of self-training"
+
+
+def _ratio(selection: Selection) -> str:
+    if selection.ratio_choice is None:
+        return f"{selection.labeling_ratio:g}"
+    return f"{selection.labeling_ratio:.3g} (auto, {selection.ratio_choice.rule}: {selection.ratio_choice.limit})"
 
 
 def _change(name: str, after: float | None, before: float | None) -> str:

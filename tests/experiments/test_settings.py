@@ -120,7 +120,7 @@ def test_table_6_varies_ratio_and_augmentation(tmp_path: Path) -> None:
 
 
 def test_table_9_and_10_sweep_round_two_and_share_round_one(tmp_path: Path) -> None:
-    ratios: list[float] = []
+    ratios: list[object] = []
     betas: list[tuple[float, float]] = []
     for name in ("table9", "table10"):
         for run in [run for run in read_setting(SETTINGS, name).runs if run != "none"]:
