@@ -500,6 +500,9 @@ class Params(Section):
     alpha: LabelingRatio
     """Labeling ratio of the rounds that set none of their own: pseudo-labeled pixels over all unlabeled pixels."""
     auto_alpha: AutoAlphaParams
+    prior_shrinkage: Annotated[float, Field(ge=0.0, le=1.0)]
+    """Part of the teacher's predicted shares in the class priors that pseudo labels are aligned with: with few labeled images, a
+    rare class's share is known to a factor only (prior_intervals.json). 0 = the paper; 1 = as the teacher predicts, like CBST."""
     unpredicted_classes: Literal["warn", "refuse"]
     """Where the teacher predicts a class nowhere that pseudo labels should have: go on and say so, or stop."""
     equal_pixels: bool

@@ -13,8 +13,10 @@ from pipeline.datasets.splits import Split, build_split
 from pipeline.datasets.target_priors import target_priors
 from pipeline.machine.progress import Progress
 from pipeline.params import DataParams
-from pipeline.samples.class_frequencies import check_pixels, sum_counts
+from pipeline.randomness import keyed_generator
+from pipeline.samples.class_frequencies import check_pixels
 from pipeline.samples.images import is_turned
+from pipeline.samples.prior_intervals import PriorIntervals
 from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, unlabeled_view, write_ids, write_samples
 
@@ -22,7 +24,7 @@ FEW_IMAGES = 5
 """Validation images below which a measure is not worth much."""
 
 Counted = tuple[list[Sample], NDArray[np.int64]]
-"""Samples, and (C,) the pixels of each class in their label files."""
+"""Samples, and (N, C) the pixels of each class in the label file of each."""
 
 
 def prepare_data_set(
@@ -56,24 +58,27 @@ def prepare_data_set(
         checked = check_samples(origin, image_ids, labels_required=labels_required, workers=workers)
         pairs = list(progress(checked, total=len(image_ids), unit=f"{name} image"))
         samples = [sample.moved(folder, out) for sample, _ in pairs]
-        counts = sum_counts((counts for _, counts in pairs), origin.catalog.num_classes)
+        counts = np.array([counts for _, counts in pairs], np.int64).reshape(len(pairs), origin.catalog.num_classes)
         if labels_required and image_ids:
-            check_pixels(counts, where=f"{name} images")
+            check_pixels(counts.sum(axis=0), where=f"{name} images")
         write_ids(folder / f"{name}.txt", image_ids)
         write_samples(folder / f"{name}.tsv", samples if labels_required else map(unlabeled_view, samples))
         return samples, counts
 
-    learned, labeled = write_part("labeled", source, split.labeled)
-    kept_out, holdout = write_part("holdout", source, split.holdout)
+    learned, learned_counts = write_part("labeled", source, split.labeled)
+    kept_out, kept_out_counts = write_part("holdout", source, split.holdout)
     unlabeled, _ = write_part("unlabeled", data_set, split.unlabeled, labels_required=False)
     # Where label files exist they serve to measure pseudo labels; the list that trains does not know them.
     write_samples(folder / "unlabeled_truth.tsv", (sample for sample in unlabeled if sample.labels))
     _, val = write_part("val", data_set, split.val)
-    labeled = labeled + holdout
+    by_image = np.concatenate([learned_counts, kept_out_counts])
+    labeled = by_image.sum(axis=0)
     names = data_set.catalog.class_names
     _check_void(source, labeled, pixels=sum(sample.height * sample.width for sample in (*learned, *kept_out)))
-    target = target_priors(params.priors, data_set, labeled=labeled, val=val, lists=lists, workers=workers)
+    target = target_priors(params.priors, data_set, labeled=labeled, val=val.sum(axis=0), lists=lists, workers=workers)
     ClassPriors.build(names, target=target, labeled=labeled, origin=params.priors).write(folder / "class_priors.json")
+    rng = keyed_generator(seed, "prior intervals")
+    PriorIntervals.build(names, by_image, rng).write(folder / "prior_intervals.json")
     shown = [source.pairs[image_id] for image_id in (*split.labeled, *split.holdout)]
     turned = sum(is_turned(pair.image) for pair in (*shown, *(data_set.pairs[image_id] for image_id in split.val)))
     remarks = [*data_set.remarks, *(source.remarks if source is not data_set else ())]

@@ -10,6 +10,7 @@ from pipeline.params import EvaluationParams
 from pipeline.results.rounds import RoundResults, check_classes, read_results
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.class_frequencies import Shares
+from pipeline.samples.prior_intervals import PriorIntervals
 from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, read_samples
 from pipeline.selection import Selection
@@ -37,6 +38,7 @@ class Experiment:
         catalog: of the data set.
         labeled_shares: (C,) float64, shares of the labeled pixels.
         tail: (C,) whether a class is a tail class.
+        share_intervals: how well the labeled images know these shares.
         num_labeled: labeled images.
         unlabeled: unlabeled samples, as training sees them.
         truth: those whose labels are known, by image id; only to look at.
@@ -47,6 +49,7 @@ class Experiment:
     catalog: Catalog
     labeled_shares: Shares
     tail: tuple[bool, ...]
+    share_intervals: PriorIntervals
     num_labeled: int
     unlabeled: Sequence[Sample]
     truth: Mapping[str, Sample]
@@ -84,6 +87,7 @@ def read_experiment(prepared: Path, rounds: Path, keys: Sequence[str], evaluatio
         catalog=catalog,
         labeled_shares=shares,
         tail=tuple(tail_classes(catalog.class_names, shares, evaluation).tolist()),
+        share_intervals=PriorIntervals.read(prepared / "prior_intervals.json"),
         num_labeled=len(read_samples(prepared / "labeled.tsv", labels=True)),
         unlabeled=read_samples(prepared / "unlabeled.tsv", labels=False),
         truth={sample.image_id: sample for sample in known},

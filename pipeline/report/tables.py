@@ -104,15 +104,20 @@ def iou_table(experiment: Experiment) -> Table:
     for index, cell in enumerate(_class_cells(experiment)):
         values = [round_.metrics.iou[cell.text] for round_ in experiment.rounds]
         share = Cell(percent(float(experiment.labeled_shares[index])))
-        rows.append(Row((cell, share, *(Cell(percent(value)) for value in values), gain_cell(values[-1], values[0]))))
+        low, high = (ends[cell.text] for ends in (experiment.share_intervals.low, experiment.share_intervals.high))
+        interval = Cell(f"{percent(low)} - {percent(high)}")
+        rows.append(Row((cell, share, interval, *(Cell(percent(value)) for value in values), gain_cell(values[-1], values[0]))))
     for name, means in (
         ("mean", [round_.metrics.mean_iou for round_ in experiment.rounds]),
         ("mean of tail classes", [round_.metrics.tail_mean_iou for round_ in experiment.rounds]),
     ):
-        cells = (Cell(name), Cell(""), *(Cell(percent(value), tone="strong") for value in means))
+        cells = (Cell(name), Cell(""), Cell(""), *(Cell(percent(value), tone="strong") for value in means))
         rows.append(Row((*cells, gain_cell(means[-1], means[0])), rule=name == "mean"))
-    head = ("Class", "Labeled pixels", *(round_.label for round_ in experiment.rounds), "Gain")
-    caption = "IoU on the validation images and share of the labeled pixels, in percent; gain in percentage points."
+    head = ("Class", "Labeled pixels", "95 % interval", *(round_.label for round_ in experiment.rounds), "Gain")
+    caption = (
+        f"IoU on the validation images and share of the labeled pixels, in percent, with its interval over"
+        f" {experiment.share_intervals.images} labeled images; gain in percentage points."
+    )
     return Table(caption, head, tuple(rows))
 
 

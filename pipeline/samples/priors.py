@@ -60,6 +60,24 @@ class ClassPriors(Artifact):
         return _in_order(self.labeled_shares, class_names)
 
 
+def shrink(priors: Shares, predicted: NDArray[np.int64], part: float) -> Shares:
+    """Mix class priors with the shares that a teacher predicts: few labeled images know little of rare classes.
+
+    Args:
+        priors: (C,).
+        predicted: (C, ...) int64, pixels predicted as each class; at least one in all.
+        part: of the predicted shares, in [0, 1]; 0 returns `priors` themselves.
+
+    Returns:
+        (C,) float64, sums to 1.
+    """
+    if part == 0:
+        return priors
+    counts = predicted.reshape(len(predicted), -1).sum(axis=1)
+    shares: Shares = (1.0 - part) * priors + part * counts / counts.sum()
+    return shares
+
+
 def read_known_priors(path: Path, class_names: Sequence[str]) -> Shares:
     """Read class priors that a user knows from elsewhere.
 
