@@ -221,6 +221,8 @@ class TrainingParams(Section):
     """In which the network computes (autocast); weights, gradients' sums and losses are float32 in both."""
     log_every: Count
     """Steps that one row of the curve averages."""
+    snapshot_every: Annotated[int, Field(ge=0)]
+    """Steps after which a checkpoint is kept, again and again, for the validation curve; 0 = only the last, as the paper."""
 
 
 class LengthParams(Section):
@@ -428,6 +430,8 @@ class EvaluationParams(Section):
     """Names of the tail classes instead of the share; null = by share."""
     examples: Annotated[int, Field(ge=0)]
     """Validation images, the first by id, whose predictions are kept as pictures."""
+    curve_images: Count | None
+    """Validation images on which snapshots are measured, evenly spread over their list; null = all."""
 
 
 LabelingRatio = Ratio | Literal["auto"]

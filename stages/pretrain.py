@@ -1,11 +1,13 @@
 """Stage `pretrain`: round 0, trained on the labeled images alone (Sec. 3.1, step 1)."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from pipeline.machine.work import open_work
 from pipeline.models.build import build_network, describe_licence, weight_files
+from pipeline.models.checkpoints import write_model
 from pipeline.params import Params
 from pipeline.runtime import seed_torch
 from pipeline.samples.catalog import Catalog
@@ -20,9 +22,10 @@ from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_com
 @click.option("--labeled", type=EXISTING, required=True, help="List of labeled samples.")
 @click.option("--model", type=NEW, required=True, help="Checkpoint to write.")
 @click.option("--curve", type=NEW, required=True, help="Training curve to write.")
+@click.option("--snapshots", type=NEW, required=True, help="Folder of checkpoints on the way to write.")
 @fresh_option
 @parallel_stage_command
-def main(params: Params, catalog: Path, labeled: Path, model: Path, curve: Path, *, fresh: bool) -> None:
+def main(params: Params, catalog: Path, labeled: Path, model: Path, curve: Path, snapshots: Path, *, fresh: bool) -> None:
     """Train round 0; goes on where an interrupted run stopped."""
     classes = Catalog.read(catalog)
     samples = read_samples(labeled, labels=True)
@@ -34,15 +37,18 @@ def main(params: Params, catalog: Path, labeled: Path, model: Path, curve: Path,
         "protocol": protocol.model_dump(mode="json"),
     }
     inputs = [catalog, labeled, *weight_files(params.model)]
-    with open_work(params.runtime, outs=[model, curve], parameters=parameters, inputs=inputs, fresh=fresh, on_wait=echo) as work:
+    outs = [model, curve, snapshots]
+    with open_work(params.runtime, outs=outs, parameters=parameters, inputs=inputs, fresh=fresh, on_wait=echo) as work:
         if work.finished:
             return
         seed_torch(params.seed, "initial weights")
         network = build_network(params.model, classes.num_classes)
-        training = Training(network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
+        names, colors = classes.class_names, classes.colors
+        save = partial(write_model, model_params=params.model, protocol=protocol, class_names=names, colors=colors)
+        training = Training(network, plan, runtime=params.runtime, group=work.group, folder=work.folder, save=save)
         echo(*describe_licence(network), *training.remarks)
         run_to_end(iter(training), total=training.steps, done=training.first_step, unit="step", note=StepRecord.describe_losses)
-        training.write(model=model, curve=curve, model_params=params.model, protocol=protocol, catalog=classes)
+        training.write(model=model, curve=curve, snapshots=snapshots)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Stage `train_student`: a round k >= 1 of self-training on labeled and pseudo-labeled images (Sec. 3.1, step 3)."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from pipeline.machine.work import open_work
 from pipeline.models.build import build_network, describe_licence, weight_files
-from pipeline.models.checkpoints import read_model
+from pipeline.models.checkpoints import read_model, write_model
 from pipeline.params import Params
 from pipeline.runtime import seed_torch
 from pipeline.samples.catalog import Catalog
@@ -30,12 +31,13 @@ from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_com
 @click.option("--pseudo-labels", type=EXISTING, required=True, help="Folder of pseudo labels.")
 @click.option("--model", type=NEW, required=True, help="Checkpoint to write.")
 @click.option("--curve", type=NEW, required=True, help="Training curve to write.")
+@click.option("--snapshots", type=NEW, required=True, help="Folder of checkpoints on the way to write.")
 @fresh_option
 @parallel_stage_command
 def main(
     params: Params,
     round_key: str, teacher: Path, catalog: Path, labeled: Path, unlabeled: Path, selection: Path, pseudo_labels: Path,
-    model: Path, curve: Path, *, fresh: bool,
+    model: Path, curve: Path, snapshots: Path, *, fresh: bool,
 ) -> None:  # fmt: skip
     """Train the student of one round; goes on where an interrupted run stopped."""
     section = params.round(round_key)
@@ -63,7 +65,8 @@ def main(
         "protocol": protocol.model_dump(mode="json"),
     }
     inputs = [teacher, catalog, labeled, unlabeled, selection, pseudo_labels, *(weight_files(own) if own else [])]
-    with open_work(params.runtime, outs=[model, curve], parameters=parameters, inputs=inputs, fresh=fresh, on_wait=echo) as work:
+    outs = [model, curve, snapshots]
+    with open_work(params.runtime, outs=outs, parameters=parameters, inputs=inputs, fresh=fresh, on_wait=echo) as work:
         if work.finished:
             return
         checkpoint = read_model(teacher)
@@ -76,10 +79,12 @@ def main(
             seed_torch(params.seed, "initial weights", round_key)
             network, model_params = build_network(own, classes.num_classes), own
             echo(*describe_licence(network))
-        training = Training(network, plan, runtime=params.runtime, group=work.group, folder=work.folder)
+        names, colors = classes.class_names, classes.colors
+        save = partial(write_model, model_params=model_params, protocol=protocol, class_names=names, colors=colors)
+        training = Training(network, plan, runtime=params.runtime, group=work.group, folder=work.folder, save=save)
         echo(*training.remarks)
         run_to_end(iter(training), total=training.steps, done=training.first_step, unit="step", note=StepRecord.describe_losses)
-        training.write(model=model, curve=curve, model_params=model_params, protocol=protocol, catalog=classes)
+        training.write(model=model, curve=curve, snapshots=snapshots)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The page's diagrams of rounds and classes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib import style
@@ -81,6 +81,34 @@ def training_curves(experiment: Experiment) -> Picture:
         alt = "Lines: training loss of labeled and pseudo-labeled crops by step, a panel per round"
         caption = "Cross entropy, auxiliary head included; each point is a mean over the steps since the one before."
         return picture(figure, alt, caption)
+
+
+def validation_curves(experiment: Experiment) -> Picture | None:
+    """Draw what the networks scored on their way; None where no snapshots were taken."""
+    curves = [(round_.label, round_.val_curve) for round_ in experiment.rounds if round_.val_curve.points]
+    if not curves:
+        return None
+    with style.context(STYLE):
+        figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
+        all_axes = figure.subplots(1, len(curves), sharey=True, squeeze=False).ravel()
+        for axes, (label, curve) in zip(all_axes, curves, strict=True):
+            steps = [point.step for point in curve.points]
+            axes.plot(steps, _values(point.mean_iou for point in curve.points), "o-", markersize=3, label="all classes")
+            axes.plot(steps, _values(point.tail_mean_iou for point in curve.points), "o--", markersize=3, label="tail classes")
+            axes.grid(visible=True)
+            axes.set_title(label)
+            axes.set_xlabel("step")
+        all_axes[0].set_ylim(bottom=0)
+        all_axes[0].set_ylabel("mean IoU")
+        all_axes[0].yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        legend(figure, all_axes[0].get_legend_handles_labels()[0])
+        images = curves[0][1].images
+        alt = "Lines: mean IoU on validation images over the steps of each training, a panel per round"
+        return picture(figure, alt, f"On {images} validation images. The curve picks nothing: the last network is the round's.")
+
+
+def _values(measures: Iterable[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in measures]
 
 
 def class_iou(experiment: Experiment) -> Picture:

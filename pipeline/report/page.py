@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from pipeline.comparison.rows import data_set_label
 from pipeline.report.comparison_tables import comparison_tables
-from pipeline.report.figures import class_distributions, class_iou, training_curves
+from pipeline.report.figures import class_distributions, class_iou, training_curves, validation_curves
 from pipeline.report.findings import facts, summary, tiles
 from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
 from pipeline.report.label_tables import group_table, overlap_table
@@ -43,6 +43,7 @@ def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: P
         selections=[(student.label, selection_table(experiment, student)) for student in experiment.students],
         distributions=class_distributions(experiment),
         curves=training_curves(experiment),
+        validation_curves=validation_curves(experiment),
         class_iou=class_iou(experiment),
         groups=group_table(experiment),
         overlap=overlap_table(experiment),

@@ -11,11 +11,12 @@ Value = str | int | float
 
 
 def write_plots(folder: Path, rounds: Sequence[RoundResults], labeled_shares: Shares) -> None:
-    """Write `losses.tsv`, `class_iou.tsv` and `confusion.tsv`.
+    """Write `losses.tsv`, `validation.tsv`, `class_iou.tsv` and `confusion.tsv`.
 
     Rounds come in numerical order; `labeled_shares` are (C,) float64, of the classes among the labeled pixels.
     """
     _write(folder / "losses.tsv", ("round", "set", "step", "loss"), map(losses, rounds))
+    _write(folder / "validation.tsv", ("round", "set", "step", "iou"), map(validation, rounds))
     columns = ("round", "class", "labeled_share", "tail", "iou")
     _write(folder / "class_iou.tsv", columns, (class_ious(results, labeled_shares.tolist()) for results in rounds))
     _write(folder / "confusion.tsv", ("round", "true", "predicted", "share"), map(confusions, rounds))
@@ -28,6 +29,14 @@ def losses(results: RoundResults) -> Iterator[tuple[Value, ...]]:
     for row in results.curve:
         if row.loss_unlabeled:
             yield results.key, "pseudo-labeled", row.step, row.loss_unlabeled
+
+
+def validation(results: RoundResults) -> Iterator[tuple[Value, ...]]:
+    """Yield round, set of classes, step and mean IoU."""
+    for point in results.val_curve.points:
+        for name, value in (("all classes", point.mean_iou), ("tail classes", point.tail_mean_iou)):
+            if value is not None:
+                yield results.key, name, point.step, value
 
 
 def class_ious(results: RoundResults, labeled_shares: Sequence[float]) -> Iterator[tuple[Value, ...]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.curve import CurveRow, read_curve
 from pipeline.evaluation.metrics import Metrics
+from pipeline.evaluation.val_curve import ValCurve
 from pipeline.statistics.round_statistics import RoundStatistics
 
 
@@ -17,12 +18,14 @@ class RoundResults:
         key: of the round.
         metrics: of its network on the validation images.
         curve: of its training; may be empty.
+        val_curve: what its network scored on the way; may be empty.
         statistics: of its pseudo labels; None in round 0, which was trained on labeled images alone.
     """
 
     key: str
     metrics: Metrics
     curve: tuple[CurveRow, ...]
+    val_curve: ValCurve
     statistics: RoundStatistics | None
 
 
@@ -43,7 +46,8 @@ def read_results(folder: Path, key: str, class_names: Sequence[str]) -> RoundRes
     if statistics:
         names = [entry.name for entry in statistics.classes]
         check_classes(folder / "statistics.json", names, class_names, stage="statistics")
-    return RoundResults(key, metrics, read_curve(folder / "curve.tsv"), statistics)
+    val_curve = ValCurve.read(folder / "val_curve.json")
+    return RoundResults(key, metrics, read_curve(folder / "curve.tsv"), val_curve, statistics)
 
 
 def check_classes(path: Path, found: Iterable[str], class_names: Sequence[str], *, stage: str) -> None:

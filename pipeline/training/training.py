@@ -1,7 +1,7 @@
 """A training as an object: where it resumes, its steps one by one, what it writes."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from pipeline.curve import CurveRow, append_row, begin_curve, write_curve
 from pipeline.machine.device_group import DeviceGroup
-from pipeline.models.checkpoints import write_model
 from pipeline.models.network import SegmentationNetwork
-from pipeline.params import InferenceProtocol, ModelParams, RuntimeParams
+from pipeline.models.snapshots import publish_snapshots, snapshot_path, snapshot_steps
+from pipeline.params import RuntimeParams
 from pipeline.runtime import seed_torch
-from pipeline.samples.catalog import Catalog
 from pipeline.training.batches import Batch, Crops, load_batches, size_loader
 from pipeline.training.block_checkpoints import checkpoint_blocks
 from pipeline.training.data_parallel import wrap_data_parallel
@@ -58,7 +57,14 @@ class Training:
     """
 
     def __init__(
-        self, network: SegmentationNetwork, plan: TrainingPlan, *, runtime: RuntimeParams, group: DeviceGroup, folder: Path
+        self,
+        network: SegmentationNetwork,
+        plan: TrainingPlan,
+        *,
+        runtime: RuntimeParams,
+        group: DeviceGroup,
+        folder: Path,
+        save: Callable[[Path, SegmentationNetwork], None],
     ) -> None:
         """Move the network to its device, and back to the resume point in `folder` if there is one.
 
@@ -67,7 +73,8 @@ class Training:
             plan: what to do.
             runtime: section.
             group: the processes that train together; every one of them makes a `Training`.
-            folder: holds the resume point and the live curve; the first process alone writes to it.
+            folder: holds resume point, snapshots and live curve; the first process alone writes to it.
+            save: writes a network as a checkpoint, whole or not at all.
 
         A damaged resume point is as good as none: it only saves time.
         """
@@ -83,6 +90,7 @@ class Training:
         self._plan, self._runtime, self._group = plan, runtime, group
         self._optimizer = build_optimizer(network, plan.training)
         self.loader = size_loader(plan, workers=runtime.loader_workers, group=group)
+        self._folder, self._save = folder, save
         self._resume_point = folder / "resume.safetensors"
         self.remarks = [f"the curve so far grows in {self.live_curve}", *filter(None, [self.loader.remark])]
         try:
@@ -123,6 +131,7 @@ class Training:
         trained: nn.Module = self._network if self._group.size == 1 else wrap_data_parallel(self._network, self._group)
         if self._runtime.compile:
             trained.compile()
+        snapshots = {*snapshot_steps(params.snapshot_every, plan.steps)}
         window: list[Tensor] = []
         resumable = self.first_step
         for done, batch in enumerate(batches, start=self.first_step + 1):
@@ -134,6 +143,8 @@ class Training:
             window.append(train_step(trained, self._optimizer, batch, params, self._group))
             if self._average:
                 self._average.update(self._network)
+            if self._group.is_first and done in snapshots:
+                self._save(snapshot_path(self._folder, done), self.result)
             if done % params.log_every and done != plan.steps:
                 yield StepRecord(done, None)
                 continue
@@ -147,20 +158,12 @@ class Training:
                     resumable = done
             yield StepRecord(done, self.rows[-1])
 
-    def write(
-        self, *, model: Path, curve: Path, model_params: ModelParams, protocol: InferenceProtocol, catalog: Catalog
-    ) -> None:
-        """Write network and curve of a finished training, in the first process alone; see `write_model`, `write_curve`."""
+    def write(self, *, model: Path, curve: Path, snapshots: Path) -> None:
+        """Write network, curve and snapshots of a finished training, in the first process alone."""
         if self._group.is_first:
             write_curve(curve, self.rows)
-            write_model(
-                model,
-                self.result,
-                model_params=model_params,
-                protocol=protocol,
-                class_names=catalog.class_names,
-                colors=catalog.colors,
-            )
+            publish_snapshots(snapshots, self._folder, every=self._plan.training.snapshot_every, last_step=self.steps)
+            self._save(model, self.result)
 
     def _networks(self) -> dict[str, SegmentationNetwork]:
         """Return all that a resume point holds weights of."""

@@ -132,7 +132,7 @@ def loop_steps(network: str, source: Path | None, steps: int) -> Callable[[], No
 
     def work() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            training = Training(trained, plan, runtime=params.runtime, group=group, folder=Path(folder))
+            training = Training(trained, plan, runtime=params.runtime, group=group, folder=Path(folder), save=lambda *_: None)
             for _ in training if source is not None else training.train_on(repeat(batch, steps)):
                 pass
 

@@ -86,7 +86,7 @@ def test_counts_beyond_32_bits_keep_every_pixel() -> None:
 
 
 def evaluation_params(names: tuple[str, ...] | None, share: float = 0.05) -> EvaluationParams:
-    return EvaluationParams(tail_share=share, tail_classes=names, examples=0)
+    return EvaluationParams(tail_share=share, tail_classes=names, examples=0, curve_images=None)
 
 
 def test_tail_classes_are_those_below_the_share_or_those_named() -> None:

@@ -14,6 +14,7 @@ from pipeline.calibration.temperature import Temperature
 from pipeline.curve import CurveRow, write_curve
 from pipeline.evaluation.metrics import segmentation_metrics
 from pipeline.evaluation.segmentation import tail_classes
+from pipeline.evaluation.val_curve import ValCurve, ValPoint
 from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.solve import solve_class_thresholds
 from pipeline.params import EvaluationParams, Params, read_params
@@ -21,6 +22,7 @@ from pipeline.report.record import Experiment, read_experiment
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
 from pipeline.samples.class_frequencies import shares_of
 from pipeline.samples.images import write_label_png
+from pipeline.samples.prior_intervals import PriorIntervals
 from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, unlabeled_view, write_samples
 from pipeline.statistics.judge import PseudoLabelCounts
@@ -47,6 +49,7 @@ class Case:
     unpredicted: Sequence[int] = ()
     absent: Sequence[int] = ()
     curve_rows: int = 4
+    snapshots: int = 0
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -77,6 +80,7 @@ def write_case(folder: Path, case: Case) -> tuple[Path, Path]:
     counts = np.arange(count, 0, -1, dtype=np.int64) ** 2
     priors = ClassPriors.build(case.class_names, target=shares_of(counts), labeled=counts, origin="labeled")
     priors.write(prepared / "class_priors.json")
+    PriorIntervals.build(case.class_names, counts[None] + np.arange(3)[:, None], rng).write(prepared / "prior_intervals.json")
     lists = {name: [_sample(prepared, f"{name}_{index}", size, catalog, rng) for index, size in enumerate(case.sizes)]
              for name in ("labeled", "unlabeled", "val")}  # fmt: skip
     write_samples(prepared / "unlabeled_truth.tsv", lists["unlabeled"][:-1] if case.truth else [])
@@ -91,6 +95,8 @@ def write_case(folder: Path, case: Case) -> tuple[Path, Path]:
         confusion[:, list(case.absent)] = 0
         metrics = segmentation_metrics(confusion, case.class_names, tail, protocol="as always")
         metrics.write(round_folder / "metrics.json")
+        points = [ValPoint(step=step, mean_iou=step / 9, tail_mean_iou=None) for step in range(1, case.snapshots + 1)]
+        ValCurve(images=3, points=tuple(points)).write(round_folder / "val_curve.json")
         write_curve(
             round_folder / "curve.tsv",
             [CurveRow(step, 1 / step, 2 / step if key != "0" else 0.0, 0.1) for step in range(1, case.curve_rows + 1)],

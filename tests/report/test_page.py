@@ -26,6 +26,7 @@ CASES = {
     "one class": Case(class_names=("all",)),
     "21 classes": Case(class_names=[f"class {index}" for index in range(21)]),
     "a curve without a row": Case(curve_rows=0),
+    "validation curves": Case(snapshots=5),
 }
 
 

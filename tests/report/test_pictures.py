@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.report.figures import class_distributions, class_iou, training_curves
+from pipeline.report.figures import class_distributions, class_iou, training_curves, validation_curves
 from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
 from pipeline.report.label_tables import group_table, overlap_table
 from pipeline.report.pictures import LONGEST_SIDE, Picture, pseudo_label_rows, validation_rows
@@ -76,8 +76,8 @@ def test_large_pictures_are_reduced_and_labels_stay_labels(tmp_path: Path) -> No
 
 
 def test_diagrams_are_svg_of_their_own_without_a_date(tmp_path: Path) -> None:
-    experiment = read_case(tmp_path, Case(unpredicted=(3,)))
-    drawn = (class_distributions, training_curves, class_iou, confidence_histograms, accuracy_by_region)
+    experiment = read_case(tmp_path, Case(unpredicted=(3,), snapshots=3))
+    drawn = (class_distributions, training_curves, validation_curves, class_iou, confidence_histograms, accuracy_by_region)
     for picture in (
         reliability(read_case(tmp_path / "calibrated", Case(calibrated=True))),
         *(draw(experiment) for draw in drawn),
@@ -102,3 +102,7 @@ def test_what_is_not_known_is_not_drawn(tmp_path: Path) -> None:
     experiment = read_case(tmp_path, Case(truth=False))
     assert accuracy_by_region(experiment) is None
     assert reliability(experiment) is None
+
+
+def test_without_snapshots_there_is_no_validation_curve(tmp_path: Path) -> None:
+    assert validation_curves(read_case(tmp_path, Case())) is None

@@ -58,7 +58,10 @@ def test_the_summary_reads_back_also_where_the_divergence_is_infinite(tmp_path: 
 
 
 def test_tables_have_a_row_for_every_value(tmp_path: Path) -> None:
-    _, tables = written(tmp_path, Case(absent=(2,)))
+    _, tables = written(tmp_path, Case(absent=(2,), snapshots=2))
+    assert [(row["round"], row["set"], row["step"]) for row in tables["validation"]] == [
+        (key, "all classes", step) for key in "012" for step in "12"
+    ]
     sets = [(row["round"], row["set"], row["step"]) for row in tables["losses"]]
     assert len(set(sets)) == len(sets) == 4 + 2 * 8
     assert ("0", "pseudo-labeled", "1") not in sets
@@ -70,7 +73,7 @@ def test_tables_have_a_row_for_every_value(tmp_path: Path) -> None:
     assert "pole" not in {row["true"] for row in tables["confusion"]}
 
 
-@pytest.mark.parametrize("damaged", ["metrics.json", "statistics.json", "curve.tsv"])
+@pytest.mark.parametrize("damaged", ["metrics.json", "statistics.json", "curve.tsv", "val_curve.json"])
 def test_the_stage_writes_all_or_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str) -> None:
     write_case(tmp_path, Case())
     monkeypatch.chdir(tmp_path)
@@ -79,7 +82,12 @@ def test_the_stage_writes_all_or_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     words = [*lists, "--rounds", "rounds", "--summary", "summary.json", "--plots", "plots"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
-    assert sorted(path.name for path in Path("plots").iterdir()) == ["class_iou.tsv", "confusion.tsv", "losses.tsv"]
+    assert sorted(path.name for path in Path("plots").iterdir()) == [
+        "class_iou.tsv",
+        "confusion.tsv",
+        "losses.tsv",
+        "validation.tsv",
+    ]
     before = Summary.read(Path("summary.json"))
     Path(f"rounds/2/{damaged}").write_text("x")
     done = CliRunner().invoke(main, words)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipeline.curve import CurveRow
 from pipeline.machine.device_group import DeviceGroup
+from pipeline.models.checkpoints import write_model
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import RuntimeParams, TrainingParams, read_params
 from pipeline.samples.catalog import Catalog
@@ -18,12 +19,14 @@ from pipeline.training.batches import Batch
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.training import Training
 from pipeline.training.training_set import TrainingSet
+from tests.models.sections import PROTOCOL, model_params
 from tests.workspace import ROOT
 
 PARAMS = read_params(ROOT / "params.yaml")
 TRAINING: TrainingParams = PARAMS.training.model_copy(update={"log_every": 2})
 RUNTIME: RuntimeParams = PARAMS.runtime.model_copy(update={"checkpoint_every": 4, "loader_workers": 0})
 ALONE = DeviceGroup(0, 1, torch.device("cpu"))
+SMALL = model_params(head_width=8)
 CATALOG = Catalog(name="toy", class_names=("a", "b"), colors=((0, 0, 0), (9, 9, 9)), train_ids={0: 0, 1: 1})
 
 
@@ -48,7 +51,14 @@ def start(
         round_key="1",
         ema_decay=ema_decay,
     )
-    return Training(network, plan, runtime=runtime, group=group, folder=folder)
+    return Training(network, plan, runtime=runtime, group=group, folder=folder, save=save)
+
+
+def save(path: Path, network: SegmentationNetwork) -> None:
+    """Write a network as a checkpoint of the toy's classes, whatever it was built from."""
+    names, colors = CATALOG.class_names, CATALOG.colors
+    if network.num_classes == CATALOG.num_classes:
+        write_model(path, network, model_params=SMALL, protocol=PROTOCOL, class_names=names, colors=colors)
 
 
 def finish(training: Training, batches: Iterator[Batch], *, stop: int | None = None) -> list[CurveRow]:

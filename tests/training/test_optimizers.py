@@ -33,11 +33,11 @@ def training(**changes: Any) -> TrainingParams:
     return TRAINING.model_copy(update=changes)
 
 
-def batches(first: int, steps: int, crops: int = 4) -> Iterator[Batch]:
+def batches(first: int, steps: int, crops: int = 4, classes: int = 3) -> Iterator[Batch]:
     for step in range(first, steps):
         generator = torch.Generator().manual_seed(step)
         yield [
-            (torch.randn(crops, 3, 32, 48, generator=generator), torch.randint(0, 3, (crops, 32, 48), generator=generator))
+            (torch.randn(crops, 3, 32, 48, generator=generator), torch.randint(0, classes, (crops, 32, 48), generator=generator))
             for _ in range(2)
         ]
 
@@ -69,6 +69,21 @@ def test_an_interrupted_training_ends_with_the_same_bits(recipe: str, tmp_path: 
     resumed, resumed_curve = run(tmp_path / "broken")
     assert curve == resumed_curve
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_an_interrupted_training_takes_the_same_snapshots(ema_decay: float, tmp_path: Path) -> None:
+    def run(folder: Path, stop: int | None = None) -> list[bytes]:
+        folder.mkdir(exist_ok=True)
+        torch.manual_seed(0)
+        begun = start(build_network(TINY, 2), folder, steps=7, params=training(snapshot_every=2), ema_decay=ema_decay)
+        finish(begun, batches(begun.first_step, 7, classes=2), stop=stop)
+        return [path.read_bytes() for path in sorted(folder.glob("step-*"))]
+
+    whole = run(tmp_path / "whole")
+    assert len(whole) == len(set(whole)) == 3
+    run(tmp_path / "broken", stop=5)
+    assert run(tmp_path / "broken") == whole
 
 
 def test_adamw_decays_matrices_and_neither_biases_nor_normalization() -> None:

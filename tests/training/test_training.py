@@ -14,8 +14,7 @@ from pipeline.params import ModelParams, RuntimeParams, TrainingParams
 from pipeline.training.batches import Batch
 from pipeline.training.plan import TrainingPlan
 from pipeline.training.training import StepRecord, Training
-from tests.models.sections import PROTOCOL
-from tests.training.cases import ALONE, CATALOG, PARAMS, RUNTIME, TRAINING, draw_sets, finish, start
+from tests.training.cases import ALONE, CATALOG, PARAMS, RUNTIME, TRAINING, draw_sets, finish, save, start
 from tests.workspace import ROOT
 
 MODEL: ModelParams = PARAMS.model.model_copy(update={"head_width": 8, "dropout": 0.5})
@@ -125,13 +124,13 @@ def test_a_finished_training_writes_its_network_and_its_curve(tmp_path: Path) ->
     trained = build_network(MODEL, 2)
     training = start(trained, tmp_path, steps=1)
     model, curve = tmp_path / "out/model", tmp_path / "out/curve"
-    training.write(model=model, curve=curve, model_params=MODEL, protocol=PROTOCOL, catalog=CATALOG)
+    training.write(model=model, curve=curve, snapshots=tmp_path / "out/snapshots")
     checkpoint = read_model(model)
     assert_same(checkpoint.network, trained)
     assert (checkpoint.class_names, checkpoint.colors) == (CATALOG.class_names, CATALOG.colors)
     assert list(read_curve(curve)) == training.rows
     other = start(trained, tmp_path, steps=1, group=replace(ALONE, rank=1))
-    other.write(model=tmp_path / "second", curve=curve, model_params=MODEL, protocol=PROTOCOL, catalog=CATALOG)
+    other.write(model=tmp_path / "second", curve=curve, snapshots=tmp_path / "out/snapshots")
     assert not (tmp_path / "second").exists()
 
 
@@ -155,7 +154,7 @@ def test_the_first_steps_of_a_training_are_those_on_record(tmp_path: Path) -> No
         round_key="1",
         rounds_before=1,
     )
-    training = Training(network(), plan, runtime=RUNTIME, group=ALONE, folder=tmp_path)
+    training = Training(network(), plan, runtime=RUNTIME, group=ALONE, folder=tmp_path, save=save)
     list(training)
     found = [[float(value) for value in line.split("\t")] for line in training.live_curve.read_text().splitlines()[1:]]
     expected = [[float(value) for value in line.split("\t")] for line in GOLDEN.read_text().splitlines()[1:]]
