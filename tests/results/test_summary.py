@@ -19,7 +19,7 @@ def written(folder: Path, case: Case) -> tuple[Summary, dict[str, list[dict[str,
     prepared, rounds = write_case(folder, case)
     results = read_rounds(rounds, case.keys, case.class_names)
     write_plots(folder, results, ClassPriors.read(prepared / "class_priors.json").labeled(case.class_names))
-    names = ("losses", "class_iou", "confusion")
+    names = ("losses", "validation", "class_iou", "confusion")
     tables = {
         name: list(csv.DictReader((folder / f"{name}.tsv").read_text().splitlines(), dialect="excel-tab")) for name in names
     }

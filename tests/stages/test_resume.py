@@ -56,8 +56,37 @@ def clear(folder: Path) -> None:
     shutil.rmtree(folder / "out", ignore_errors=True)
 
 
+RECIPE = {
+    "strong_views.color_probability": 0.8,
+    "strong_views.grayscale_probability": 0.2,
+    "strong_views.blur_probability": 0.5,
+    "strong_views.mix_probability": 0.7,
+    "student.ema_decay": 0.95,
+    "training.ohem_threshold": 0.7,
+    "training.snapshot_every": 20,
+}
+
+
+@pytest.fixture
+def recipe(prepared: Path) -> Iterator[None]:
+    plain = (prepared / "params.yaml").read_text()
+    change_params(prepared, RECIPE)
+    yield
+    (prepared / "params.yaml").write_text(plain)
+
+
 @pytest.mark.parametrize("command", [PRETRAIN, INFER, STUDENT], ids=lambda command: command[0])
 def test_a_killed_stage_ends_with_the_bytes_of_an_undisturbed_one(prepared: Path, command: tuple[str, ...]) -> None:
+    kill_again_and_again(prepared, command)
+
+
+@pytest.mark.usefixtures("recipe")
+def test_a_killed_student_of_strong_views_ends_with_the_same_average_and_snapshots(prepared: Path) -> None:
+    kill_again_and_again(prepared, STUDENT)
+    assert len(list((prepared / "out/snapshots").iterdir())) == 3
+
+
+def kill_again_and_again(prepared: Path, command: tuple[str, ...]) -> None:
     clear(prepared)
     begun = time.monotonic()
     assert run_stage(prepared, *command).returncode == 0
@@ -190,4 +219,4 @@ def test_a_second_run_waits_for_an_orphan_and_takes_its_result(prepared: Path) -
     assert f"process {orphan.pid} of an earlier run" in heard
     assert "step" not in rest, "it trained again"
     assert orphan.wait() == second.returncode == 0
-    assert {"model.safetensors", "curve.tsv"} == set(outs(prepared))
+    assert {"model.safetensors", "curve.tsv", "snapshots"} == set(outs(prepared))
