@@ -21,6 +21,7 @@ from stages.command import EXISTING, NEW, echo, one_line_errors
 @click.option("-S", "--set-param", "extra", multiple=True, metavar="KEY=VALUE", help="One more override, as DVC takes it.")
 @click.option("--on", metavar="SETTING", help="Start from this setting, not from its own: the same runs on another data set.")
 @click.option("--here", is_flag=True, help="Run in this workspace, not in a temporary one: the results lie here; one run only.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Experiments to run at once.")
 @click.option("--dry-run", is_flag=True, help="Print the commands and run nothing.")
 @click.option("--list", "listing", is_flag=True, help="Show all settings and stop.")
 @click.option("--settings", type=EXISTING, default="data/settings", show_default=True, help="Folder of the settings.")
@@ -37,6 +38,7 @@ def main(
     tables: Path,
     *,
     here: bool,
+    jobs: int,
     dry_run: bool,
     listing: bool,
 ) -> None:
@@ -61,7 +63,7 @@ def main(
     if dry_run:
         click.echo(spell_commands(experiments, current, here=here))
         return
-    run_experiments(experiments, current, here=here, say=echo)
+    run_experiments(experiments, current, here=here, jobs=jobs, say=echo)
     click.echo(write_table(compare_finished(key, setting), tables), nl=False)
     echo(f"written to {tables}/{key}.md, .csv and .json")
     if here:

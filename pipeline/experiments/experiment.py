@@ -56,6 +56,11 @@ class Experiment:
         words = [word for override in (*overrides(self.changes, current), *self.extra) for word in ("-S", override)]
         return ["exp", "run", *([] if here else ["--temp"]), "--name", self.name, *words]
 
+    def teacher(self, current: Tree) -> str:
+        """Return what round 0 depends on, given all of `params.yaml`, as text; `extra` is the same for all of one command."""
+        wanted = apply_changes(current, self.changes)
+        return repr([wanted[key] for key in ("seed", "data", "model", "training", "augmentation", "pretrain", "inference")])
+
     def check_same(self, current: Tree, recorded: Tree) -> None:
         """Refuse a finished experiment of this name that ran with other parameters.
 
