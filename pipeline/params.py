@@ -507,6 +507,8 @@ class Params(Section):
     prior_shrinkage: Annotated[float, Field(ge=0.0, le=1.0)]
     """Part of the teacher's predicted shares in the class priors that pseudo labels are aligned with: with few labeled images, a
     rare class's share is known to a factor only (prior_intervals.json). 0 = the paper; 1 = as the teacher predicts, like CBST."""
+    prior_noise: Annotated[float, Field(ge=0.0, le=1.0)]
+    """To measure what wrong priors cost: each share times 1 + u, u uniform in [-prior_noise, prior_noise], drawn by the seed."""
     unpredicted_classes: Literal["warn", "refuse"]
     """Where the teacher predicts a class nowhere that pseudo labels should have: go on and say so, or stop."""
     equal_pixels: bool

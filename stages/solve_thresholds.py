@@ -10,7 +10,8 @@ from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.refine import solve_round
 from pipeline.labeling.solve import check_labels
 from pipeline.params import Params
-from pipeline.samples.priors import ClassPriors, shrink
+from pipeline.randomness import keyed_generator
+from pipeline.samples.priors import ClassPriors, perturb, shrink
 from pipeline.softmax_store.reader import ConfidenceStore
 from stages.command import EXISTING, NEW, echo, progress, round_option, stage_command
 
@@ -26,10 +27,12 @@ def main(params: Params, round_key: str, confidences: Path, priors: Path, select
     store = ConfidenceStore(confidences)
     ratio, choice = params.labeling_ratio(round_key), None
     counts = store.total_counts()
+    known = ClassPriors.read(priors).target(store.class_names)
+    wanted = perturb(known, params.prior_noise, keyed_generator(params.seed, "wrong priors"))
     problem = Problem(
         counts=counts,
         values=store.precision.values,
-        class_priors=shrink(ClassPriors.read(priors).target(store.class_names), counts, params.prior_shrinkage),
+        class_priors=shrink(wanted, counts, params.prior_shrinkage),
         labeling_ratio=1.0 if ratio == "auto" else ratio,
         equal_pixels=params.equal_pixels,
         st_confidence=params.st_confidence,

@@ -9,7 +9,7 @@ from pipeline.comparison.significance import Difference
 
 
 def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Spell a table for people: percent with deviations over seeds, differences of mIoU with their intervals, KL in nats.
+    """Spell a table for people: percent with deviations over seeds, differences with their intervals, KL in nats.
 
     Differences whose interval leaves out 0 end with a star. KL is that to the class priors and, where true labels are known, that
     to them: in domain adaptation another (Table 15 of the paper). Rows that differ in nothing but the run are one: the first
@@ -21,7 +21,8 @@ def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     controls = comparison.controls[:1]
     bases = (*(f"`{control}`" for control in controls), "round 0")
     differences = [f"over {base}, {comparison.level:.0%} interval" for base in bases]
-    head = ["run", "round", "seeds", "mIoU", *differences, "tail mIoU", "labeled pixels", "of them right", "KL (smoothed)"]
+    head = ["run", "round", "seeds", "mIoU", *differences, "tail mIoU", *differences[: len(controls)]]
+    head += ["labeled pixels", "of them right", "KL (smoothed)"]
     knows_truth = any(row.spreads["kl_true"] for row in comparison.rows)
     head += ["KL to the true labels (smoothed)"] if knows_truth else []
     runs = {row.run for row in comparison.rows}
@@ -36,7 +37,9 @@ def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         cells += [_percent(row.spreads["mean_iou"])]
         cells += [_difference(row.margins["mean_iou"])] if controls else []
         cells += [_difference(row.gains["mean_iou"])]
-        cells += [_percent(row.spreads[name]) for name in ("tail_mean_iou", "coverage", "pseudo_label_accuracy")]
+        cells += [_percent(row.spreads["tail_mean_iou"])]
+        cells += [_difference(row.margins["tail_mean_iou"])] if controls else []
+        cells += [_percent(row.spreads[name]) for name in ("coverage", "pseudo_label_accuracy")]
         cells += [_nats(row.spreads["kl"], row.spreads["smoothed_kl"])]
         cells += [_nats(row.spreads["kl_true"], row.spreads["smoothed_kl_true"])] if knows_truth else []
         lines.append(cells)

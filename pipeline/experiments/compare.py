@@ -14,19 +14,29 @@ CONTROLS = ("none", "none-it")
 """Runs that the others are held against, where a setting has them; the second goes on for as many rounds as those iterated."""
 
 
-def compare_finished(name: str, setting: Setting) -> Comparison:
+def compare_finished(name: str, setting: Setting, *, control: str | None = None) -> Comparison:
     """Compare the finished experiments of a setting; their names begin with `name`.
 
+    Args:
+        name: of the setting, and where it was run on another, of that.
+        setting: as read.
+        control: a run that all others are held against, in the place of the setting's own controls.
+
     Raises:
-        ValueError: none is finished.
+        ValueError: none is finished, or there is no such run.
     """
+    if control is not None and control not in setting.runs:
+        raise ValueError(f"--control - expected a run of {', '.join(setting.runs)} - found {control} - choose among them")
     results = list(_results(name, setting))
     if not results:
         raise ValueError(f"{name} - expected a finished experiment - found none - run `python -m stages.experiment {name}`")
-    controls = tuple(control for control in CONTROLS if control in setting.runs)
+    controls = (control,) if control else tuple(run for run in CONTROLS if run in setting.runs)
+    own = {} if control else setting.controls
     data_sets = ", ".join(sorted({data_set for data_set, _ in results}))
-    rows = build_rows((result for _, result in results), controls=controls)
-    return Comparison(name=name, title=setting.title, data_set=data_sets, controls=controls, rows=tuple(rows))
+    rows = build_rows((result for _, result in results), controls=controls, own=own)
+    shown = tuple(dict.fromkeys((*controls, *own.values())))
+    key = f"{name}-over-{control}" if control else name
+    return Comparison(name=key, title=setting.title, data_set=data_sets, controls=shown, rows=tuple(rows))
 
 
 def write_table(comparison: Comparison, folder: Path) -> str:

@@ -30,6 +30,8 @@ class Setting(Section):
     """Setting that this one starts from; null = `params.yaml` as it is."""
     params: Mapping[str, Any] = Field(default_factory=dict)
     """What all runs change, laid out like `params.yaml`; `rounds` replaces all rounds."""
+    controls: Mapping[str, str] = Field(default_factory=dict)
+    """The control of each run that has one of its own, where `none` is not what it is to be held against."""
     runs: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     """What each run changes besides, by name; none = one run."""
 

@@ -78,6 +78,15 @@ def shrink(priors: Shares, predicted: NDArray[np.int64], part: float) -> Shares:
     return shares
 
 
+def perturb(priors: Shares, noise: float, rng: np.random.Generator) -> Shares:
+    """Return wrong priors, (C,): each share times 1 + u, u uniform in [-noise, noise], then all scaled to the sum 1."""
+    if noise == 0:
+        return priors
+    factors = 1.0 + rng.uniform(-noise, noise, len(priors))
+    wrong: Shares = priors * factors / (priors * factors).sum()
+    return wrong
+
+
 def read_known_priors(path: Path, class_names: Sequence[str]) -> Shares:
     """Read class priors that a user knows from elsewhere.
 

@@ -180,6 +180,10 @@ def test_every_setting_with_pseudo_labels_has_the_control_that_trains_as_long_wi
         run: Params.model_validate(apply_changes(current, merge(setting.params, changes)))
         for run, changes in (setting.runs or {"": {}}).items()
     }
+    for run, control in setting.controls.items():
+        ours, theirs = runs.pop(run), runs[control]
+        assert theirs.method == "none" != ours.method
+        assert (theirs.rounds.keys(), theirs.student, theirs.data) == (ours.rounds.keys(), ours.student, ours.data)
     labeled = {len(params.rounds) for params in runs.values() if params.method != "none" and params.rounds}
     controls = [params for run, params in runs.items() if run in CONTROLS and params.rounds]  # table11's has no augmentation
     assert all(params.method == "none" for params in controls)
@@ -189,7 +193,10 @@ def test_every_setting_with_pseudo_labels_has_the_control_that_trains_as_long_wi
 def test_every_comparison_is_valid_on_every_setting() -> None:
     current, names = read_yaml(ROOT / "params.yaml"), list_settings(SETTINGS)
     comparisons = [name for name in names if not read_setting(SETTINGS, name).needs]  # they run on any data set
-    assert comparisons == ["table10", "table4", "table5", "table6", "table9"]
+    assert comparisons == [
+        "equal-pixels", "few-labels", "one-round", "store-precision",
+        "table10", "table4", "table5", "table6", "table9", "thinning", "wrong-priors",
+    ]  # fmt: skip
     for name, on in product(comparisons, names):
         setting = read_setting(SETTINGS, name, on=None if on == name else on)
         for changes in setting.runs.values():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.samples.prior_intervals import PriorIntervals, bootstrap_shares
-from pipeline.samples.priors import shrink
+from pipeline.samples.priors import perturb, shrink
 
 
 @settings(max_examples=15, deadline=None)
@@ -59,3 +59,13 @@ def test_an_interval_upside_down_is_refused() -> None:
 def test_shrunk_priors_lie_between_those_given_and_those_predicted(part: float, expected: list[float]) -> None:
     mixed = shrink(np.array([0.5, 0.5]), np.array([[4, 5], [0, 1]]), part)
     assert mixed.tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_perturbed_priors_are_wrong_by_as_much_as_was_asked_for() -> None:
+    priors = np.array([0.7, 0.2, 0.1])
+    drawn = np.stack([perturb(priors, 0.3, np.random.default_rng(seed)) for seed in range(300)])
+    assert drawn.sum(axis=1) == pytest.approx(np.ones(300))
+    ratios = drawn / priors
+    assert ratios.min() > 0.7 / 1.3
+    assert ratios.max() < 1.3 / 0.7
+    assert perturb(priors, 0.0, np.random.default_rng(0)) is priors
