@@ -190,3 +190,13 @@ def test_a_table_whose_measures_are_others_is_named(tmp_path: Path, change: Call
 
 def test_one_seed_prints_without_a_deviation() -> None:
     assert "| 50.0 |" in to_markdown(comparison([result("dars", "1", 0, 0.5)], ()))
+
+
+def test_a_run_with_a_control_of_its_own_is_held_against_that() -> None:
+    results = [*RESULTS, *(result("few", "1", seed, 0.2 + seed / 100) for seed in (0, 1, 2))]
+    rows = {(row.run, row.round_key): row for row in build_rows(results, controls=["none"], own={"dars": "few"})}
+    own, usual = rows["dars", "1"].margins["mean_iou"], rows["st", "1"].margins["mean_iou"]
+    assert own is not None
+    assert usual is not None
+    assert (own.mean, usual.mean) == (pytest.approx(0.15), pytest.approx(-0.01))
+    assert rows["few", "1"].margins["mean_iou"] is None, "a control has none"

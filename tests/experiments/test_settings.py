@@ -12,7 +12,7 @@ from dvc.utils.hydra import apply_overrides
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.experiments.compare import CONTROLS
+from pipeline.experiments.compare import CONTROLS, compare_finished
 from pipeline.experiments.overrides import apply_changes, find_difference, merge, name_suffix, overrides
 from pipeline.experiments.settings import list_settings, read_setting
 from pipeline.params import Params, read_params
@@ -365,3 +365,9 @@ def test_the_command_names_what_the_runs_start_from(tmp_path: Path) -> None:
     assert done.output.startswith("dvc exp run --temp --name table4-on-cityscapes-1-8-361-dars -S ")
     assert "data.name=cityscapes" in done.output
     assert "data.holdout_fraction=0.2" in done.output
+
+
+def test_a_control_that_is_no_run_is_refused() -> None:
+    setting = read_setting(SETTINGS, "table4")
+    with pytest.raises(ValueError, match="--control - expected a run of none, st, .* - found nope"):
+        compare_finished("table4", setting, control="nope")
