@@ -59,14 +59,10 @@ def main(
         depth=params.depth(round_key),
     )
     own, protocol = params.own_model(round_key), params.inference.protocol
-    parameters = {
-        **plan.parameters(),
-        "model": own and own.model_dump(mode="json"),
-        "protocol": protocol.model_dump(mode="json"),
-    }
+    sections = {"model": own and own.model_dump(mode="json"), "protocol": protocol.model_dump(mode="json")}
     inputs = [teacher, catalog, labeled, unlabeled, selection, pseudo_labels, *(weight_files(own) if own else [])]
-    outs = [model, curve, snapshots]
-    with open_work(params.runtime, outs=outs, parameters=parameters, inputs=inputs, fresh=fresh, on_wait=echo) as work:
+    outs, known = [model, curve, snapshots], plan.parameters() | sections
+    with open_work(params.runtime, outs=outs, parameters=known, inputs=inputs, fresh=fresh, on_wait=echo) as work:
         if work.finished:
             return
         checkpoint = read_model(teacher)

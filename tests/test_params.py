@@ -76,7 +76,7 @@ def test_a_missing_key_is_named(folder: Path) -> None:
 
 
 def test_a_round_with_a_whole_number_as_key_is_refused(folder: Path) -> None:
-    text = (folder / "params.yaml").read_text().replace("'1': {", "1: {")
+    text = (folder / "params.yaml").read_text().replace("'1':", "1:")
     (folder / "params.yaml").write_text(text)
     with pytest.raises(ValueError, match="rounds"):
         read_params(folder / "params.yaml")
@@ -115,7 +115,7 @@ def test_exponents_without_a_point_are_numbers(folder: Path) -> None:
         ("data.labeled_fraction=null", "  labeled_fraction:      # 1.0"),
         ("data.val_list=val.txt", "  val_list: val.txt\n"),
         ("data.camvid.val_sequence=Seq05VD", "  camvid: {val_sequence: Seq05VD}\n"),
-        ("rounds.2.alpha=0.7", "  '2': {prev: 1, alpha: 0.7,"),
+        ("rounds.2.alpha=0.7", "    alpha: 0.7\n"),
         ("runtime.softmax_url=s3://bucket/folder", "  softmax_url: s3://bucket/folder\n"),
     ],
 )

@@ -61,7 +61,7 @@ def put(name: str, value: object) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     "change",
     [
-        *(drop(name) for name in Selection.model_fields),
+        *(drop(name) for name, field in Selection.model_fields.items() if field.is_required()),
         put("class_thresholds", "high"),
         put("class_thresholds", [0.5, "high", None]),
         put("class_thresholds", [0.5]),
@@ -76,7 +76,7 @@ def put(name: str, value: object) -> Callable[[dict[str, Any]], object]:
         put("num_pixels", 0),
     ],
     ids=[
-        *(f"without {name}" for name in Selection.model_fields),
+        *(f"without {name}" for name, field in Selection.model_fields.items() if field.is_required()),
         "a text for thresholds",
         "a text among thresholds",
         "too few thresholds",

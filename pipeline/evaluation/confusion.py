@@ -10,8 +10,6 @@ from pipeline.samples.images import labels_of
 from pipeline.samples.sample_lists import Sample
 
 LabelArray = NDArray[np.uint8]
-Confusion = NDArray[np.int64]
-"""(C, C + 1) pixels, see `confusion_matrix`."""
 
 
 def confusion_matrix(labels: LabelArray, prediction: LabelArray, num_classes: int) -> NDArray[np.int64]:

@@ -1,13 +1,19 @@
 """The validation curve: what the network of a training scored on its way. It picks nothing; nobody but a person reads it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pipeline.evaluation.confusion import LabelArray, measure_samples
 from pipeline.evaluation.segmentation import iou, mean_iou
+from pipeline.machine.progress import Progress
+from pipeline.samples.catalog import Catalog
+from pipeline.samples.class_frequencies import sum_counts
+from pipeline.samples.sample_lists import Sample
 from pipeline.schema import Artifact, Section, Share
 
 Item = TypeVar("Item")
@@ -33,10 +39,31 @@ class ValCurve(Artifact):
     """By step, the last one of the round's own network; none where no snapshots were taken."""
 
 
-def build_point(step: int, confusion: NDArray[np.int64], tail: NDArray[np.bool_]) -> ValPoint:
-    """Take the measures of a confusion matrix, (C, C + 1) int64; `tail`, (C,) bool, marks the tail classes."""
-    class_iou = iou(confusion)
-    return ValPoint(step=step, mean_iou=mean_iou(class_iou), tail_mean_iou=mean_iou(class_iou, tail))
+def measure_curve(
+    checkpoints: Mapping[int, Path],
+    samples: Sequence[Sample],
+    predict: Callable[[Path, Sequence[Sample]], Iterable[LabelArray]],
+    catalog: Catalog,
+    tail: NDArray[np.bool_],
+    progress: Progress,
+) -> ValCurve:
+    """Measure networks by the step at which they were taken.
+
+    Args:
+        checkpoints: by step, ascending.
+        samples: to measure on, with label files.
+        predict: from a checkpoint and samples to predictions, (H, W) uint8.
+        catalog: classes of the labels.
+        tail: (C,) marks the tail classes.
+        progress: shows the images.
+    """
+    points = []
+    for step, checkpoint in checkpoints.items():
+        confusions = measure_samples(samples, catalog, predict(checkpoint, samples))
+        shape = (catalog.num_classes, catalog.num_classes + 1)
+        class_iou = iou(sum_counts(progress(confusions, total=len(samples), unit="image"), shape))
+        points.append(ValPoint(step=step, mean_iou=mean_iou(class_iou), tail_mean_iou=mean_iou(class_iou, tail)))
+    return ValCurve(images=len(samples), points=tuple(points))
 
 
 def spread(items: Sequence[Item], most: int | None) -> Sequence[Item]:

@@ -22,6 +22,11 @@ class Snapshots(Artifact):
     steps: tuple[Annotated[int, Field(ge=1)], ...]
     """Ascending."""
 
+    def checkpoints(self, folder: Path, *, last: Path) -> dict[int, Path]:
+        """Return the checkpoints in `folder` by step, and `last`, the round's own, behind them; none where none was taken."""
+        taken = {step: snapshot_path(folder, step) for step in self.steps}
+        return {**taken, self.last_step: last} if taken else {}
+
     @model_validator(mode="after")
     def _ascending(self) -> Self:
         ends = (*self.steps, self.last_step)

@@ -369,5 +369,5 @@ def test_the_command_names_what_the_runs_start_from(tmp_path: Path) -> None:
 
 def test_a_control_that_is_no_run_is_refused() -> None:
     setting = read_setting(SETTINGS, "table4")
-    with pytest.raises(ValueError, match="--control - expected a run of none, st, .* - found nope"):
+    with pytest.raises(ValueError, match=r"--control - expected a run of none, st, .* - found nope"):
         compare_finished("table4", setting, control="nope")

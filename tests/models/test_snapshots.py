@@ -32,3 +32,7 @@ def test_what_is_published_is_what_was_taken_and_no_more(tmp_path: Path) -> None
     ]
     assert Snapshots.read(out / "snapshots.json") == Snapshots(last_step=5, steps=(2, 4))
     assert snapshot_path(out, 4).read_text() == "4"
+    last = tmp_path / "last"
+    published = Snapshots.read(out / "snapshots.json").checkpoints(out, last=last)
+    assert published == {2: snapshot_path(out, 2), 4: snapshot_path(out, 4), 5: last}
+    assert Snapshots(last_step=5, steps=()).checkpoints(out, last=last) == {}
