@@ -110,7 +110,7 @@ def test_exponents_without_a_point_are_numbers(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("alpha=0.5", "alpha: 0.5 # labeling ratio"),
+        ("alpha=0.45", "alpha: 0.45 # labeling ratio"),
         ("st_confidence=0.9", "st_confidence: 0.9 # a fixed threshold"),
         ("data.labeled_fraction=null", "  labeled_fraction:      # 1.0"),
         ("data.val_list=val.txt", "  val_list: val.txt\n"),
