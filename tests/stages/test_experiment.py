@@ -169,7 +169,11 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "changed"),
     [
-        ({"seed": 5}, {"prepare", "pretrain", "calibrate", "sample_labels", "train_student", "report"}),
+        ({"seed": 5}, {"prepare", "pretrain", "calibrate", "solve_thresholds", "sample_labels", "train_student", "report"}),
+        ({"strong_views.mix_probability": 0.5}, {"train_student", "report"}),
+        ({"student.ema_decay": 0.9}, {"train_student", "report"}),
+        ({"prior_shrinkage": 0.5}, {"solve_thresholds", "report"}),
+        ({"evaluation.curve_images": 2}, {"evaluate", "evaluate_pretrained", "report"}),
         ({"model.dropout": 0.3}, {"pretrain", "train_student", "report"}),
         ({"training.momentum": 0.8}, {"pretrain", "train_student", "report"}),
         ({"pretrain.steps": 8}, {"pretrain", "report"}),
