@@ -1,6 +1,7 @@
 """What every command has in common: parameters, one-line errors, several processes, progress, shared options."""
 
 import functools
+import logging
 import math
 import os
 import signal
@@ -18,6 +19,9 @@ from pipeline.machine.lifetime import interruptible
 from pipeline.machine.process_group import ProcessLostError, count_processes, is_launched, local_rank, lost_processes, rank
 from pipeline.machine.shortage import describe_os_error, describe_shortage
 from pipeline.params import Params, read_params
+
+# zarr reads in an event loop, whose troubles reach who waits for it as errors; the loop would log them with their tracebacks.
+logging.getLogger("asyncio").addHandler(logging.NullHandler())
 
 Arguments = ParamSpec("Arguments")
 Item = TypeVar("Item")

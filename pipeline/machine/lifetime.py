@@ -1,19 +1,27 @@
 """How long a process lives: no longer than who waits for its work, and never with a traceback where somebody ends it."""
 
+import _thread
 import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from types import TracebackType
+from typing import Any
 
 from pipeline.machine.shortage import describe_shortage
 
 LAUNCHER = "DARS_LAUNCHER"
 """The variable by which a stage that starts itself several times tells the others its number."""
 
+_NOTHING_LEFT = f"Error: {describe_shortage(MemoryError())}\n".encode()
+_BEGINS_WITHIN = 60.0
+"""Seconds in which a thread takes its first step on the busiest machine."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -22,9 +30,10 @@ def begin_process() -> None:
 
     Ctrl-C ends it without a word until `interruptible` says otherwise: there is nothing to put away. What DVC or a launcher
     started dies with it: an orphan of a killed `dvc` would write its outs over those of the next run. A stage by hand outlives
-    its shell. Where memory does not suffice for the packages, that is one line.
+    its shell. Where memory does not suffice for the packages or for a thread, that is one line.
     """
-    sys.excepthook, sys.unraisablehook = _show_error, _repeat_interrupt
+    sys.excepthook = _show_error
+    _listen()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and is not ignored, as below nohup
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     launched = os.environ.get(LAUNCHER)
@@ -45,14 +54,45 @@ def _show_error(kind: type[BaseException], error: BaseException, traceback: Trac
         sys.__excepthook__(kind, error, traceback)
 
 
-def _repeat_interrupt(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Let Ctrl-C count that came while Python was inside of a callback, which can raise nothing: there it was lost."""
-    if unraisable.exc_type is KeyboardInterrupt:
-        # Later, when the callback and this have returned: here it would be lost again.
-        signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
+def _listen() -> None:
+    """Hear in a thread of its own what Python can raise nowhere.
+
+    In a callback, Ctrl-C would be lost. A thread that finds no memory for its first step can call no function written in Python,
+    and who started it waits for ever (https://github.com/python/cpython/issues/140746); the queue, written in C, still takes it.
+    """
+    unheard: SimpleQueue[Any] = SimpleQueue()
+    listens = _thread.allocate_lock()
+    listens.acquire()
+    _thread.start_new_thread(_answer, (unheard, listens.release))  # as threading's, but without waiting for ever
+    if not listens.acquire(timeout=_BEGINS_WITHIN):
+        raise MemoryError
+    sys.unraisablehook = threading.excepthook = unheard.put
+
+
+def _answer(unheard: SimpleQueue[Any], begun: Callable[[], None]) -> None:
+    begun()
+    try:
+        while True:
+            _say(unheard.get())
+    except MemoryError:  # not a byte more may be asked for
+        os.write(2, _NOTHING_LEFT)
+        os._exit(1)
+
+
+def _say(said: "sys.UnraisableHookArgs | threading.ExceptHookArgs") -> None:
+    error: BaseException | None = said.exc_value or said.exc_type()
+    while error:  # where memory ends, putting away fails as well
+        if line := describe_shortage(error):
+            os.write(2, f"Error: {line}\n".encode())
+            os._exit(1)
+        error = error.__context__
+    if said.exc_type is KeyboardInterrupt:
+        time.sleep(0.1)  # until the callback has returned: inside of it, it would be lost again
+        os.kill(os.getpid(), signal.SIGINT)
+    elif isinstance(said, threading.ExceptHookArgs):
+        threading.__excepthook__(said)
     else:
-        sys.__unraisablehook__(unraisable)
+        sys.__unraisablehook__(said)
 
 
 def die_with(parent: int) -> None:

@@ -9,6 +9,7 @@ _WORDS = {
         "cannot allocate memory",
         "not enough memory",
         "unable to allocate",
+        "can't allocate lock",
         "failed to map segment",  # a library at its import
         "bad_alloc",
         "bad allocation",
@@ -16,6 +17,8 @@ _WORDS = {
         "could not create a primitive",  # oneDNN has one word for many ends; its primitives want memory
         "could not create a memory",
         "could not execute a primitive",
+        "error return without exception set",  # Python, where memory ends within a call
+        "without setting an exception",
         "dataloader worker (pid",  # is killed by a signal
         "dataloader timed out",
     ),

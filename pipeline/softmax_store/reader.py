@@ -177,7 +177,7 @@ class ConfidenceStore:
         try:
             return read()
         except MemoryError as error:
-            raise MemoryError(f"{self.path}: {error or 'not enough'}, unless the store is damaged") from error
+            raise MemoryError(f"{self.path}: {str(error) or 'not enough'}, unless the store is damaged") from error
         except Exception as error:  # codecs, zarr and the file system each raise their own
             # A whole store on a machine that is short of something, or keeps it from us, is not to be deleted.
             missing = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)

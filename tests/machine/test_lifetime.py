@@ -145,6 +145,53 @@ def test_ctrl_c_inside_of_a_callback_is_not_lost_and_shows_nothing() -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("put away\n", "", 0)
 
 
+STILLBORN = """
+import threading
+from pipeline.machine.lifetime import begin_process
+
+class Stillborn(threading.Thread):
+    def _bootstrap(self):
+        {fails}
+
+begin_process()
+Stillborn().start()
+"""
+
+
+@pytest.mark.parametrize("fails", ["raise MemoryError", "try: raise MemoryError\n        finally: {}[0]"])
+def test_a_thread_that_finds_no_memory_to_begin_is_one_line_and_nobody_waits_for_it(fails: str) -> None:
+    program = [sys.executable, "-c", STILLBORN.format(fails=fails)]
+    done = subprocess.run(program, env=environment(), capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("Error: memory - expected enough of it - MemoryError - lower")
+
+
+def test_an_error_that_nothing_can_raise_is_still_shown() -> None:
+    program = """
+import threading, time
+from pipeline.machine.lifetime import begin_process
+
+def fail():
+    raise KeyError("in a thread")
+
+class Callback:
+    def __del__(self):
+        raise KeyError("in a callback")
+
+begin_process()
+callback = Callback()
+del callback
+threading.Thread(target=fail, name="mine").start()
+time.sleep(1)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 0
+    assert "KeyError: 'in a callback'" in done.stderr
+    assert "Exception in thread mine" in done.stderr
+
+
 HALF_MADE = """
 import asyncio, os, signal
 from pipeline.machine.lifetime import begin_process, interruptible

@@ -17,6 +17,8 @@ from pipeline.machine.shortage import describe_os_error, describe_shortage
         (RuntimeError("could not create a primitive"), "memory", "lower the batch size"),
         (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "memory", "lower the batch size"),
         (RuntimeError("std::bad_alloc"), "memory", "lower the batch size"),
+        (RuntimeError("can't allocate lock"), "memory", "lower the batch size"),
+        (SystemError("error return without exception set"), "memory", "lower the batch size"),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "memory", "free memory"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory", "lower the batch size"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "memory", "runtime.loader_workers"),

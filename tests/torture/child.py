@@ -45,6 +45,8 @@ class Ended:
             return "hang"
         if shows_traceback(self.text):
             return "traceback"
+        if self.code == -signal.SIGABRT and _NO_MEMORY in self.text:
+            return "one line"
         if self.code < 0:
             return f"ended by {signal.Signals(-self.code).name}"
         if self.code == 0:
@@ -55,6 +57,9 @@ class Ended:
 
 _NO_TLS = "cannot allocate memory for thread-local data: ABORT"
 """The last words of the C library, which ends a process by itself where memory does not suffice for a thread."""
+
+_NO_MEMORY = "terminate called after throwing an instance of 'std::bad_alloc'"
+"""Those of the C++ library, where the memory ends in a place that cannot say so."""
 
 _OWN = ("/stages/", "/pipeline/")
 """What stands in the path of each file of this project that a process runs."""
