@@ -16,7 +16,6 @@ from pipeline.inference.protocol import describe_protocol
 from pipeline.models.snapshots import Snapshots
 from pipeline.params import Params
 from pipeline.samples.catalog import Catalog
-from pipeline.samples.class_frequencies import sum_counts
 from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import read_samples
 from stages.command import EXISTING, NEW, progress, stage_command
@@ -39,17 +38,17 @@ def main(
     """Measure one network, and those that it was on its way."""
     classes, samples = Catalog.read(catalog), read_samples(val, labels=True)
     tail = tail_classes(classes.class_names, ClassPriors.read(priors).labeled(classes.class_names), params.evaluation)
+    taken = Snapshots.read(snapshots / "snapshots.json").checkpoints(snapshots, last=model)
+    chosen = spread(samples, params.evaluation.curve_images) if taken else []
     predict = partial(predict_samples, params=params.inference, runtime=params.runtime)
     with atomic_path(examples) as folder:
         folder.mkdir()
         kept = keep_examples(folder, samples, predict(model, samples), classes, number=params.evaluation.examples)
-        measured = progress(measure_samples(samples, classes, kept), total=len(samples), unit="image")
-        confusion = sum_counts(measured, (classes.num_classes, classes.num_classes + 1))
+        confusion = measure_samples(samples, classes, kept, progress=progress)
     protocol = describe_protocol(params.inference, data=classes.name, images=len(samples))
     segmentation_metrics(confusion, classes.class_names, tail, protocol=protocol).write(metrics)
-    taken = Snapshots.read(snapshots / "snapshots.json").checkpoints(snapshots, last=model)
-    chosen = spread(samples, params.evaluation.curve_images) if taken else []
-    measure_curve(taken, chosen, predict, classes, tail, progress).write(val_curve)
+    known = {model: confusion} if len(chosen) == len(samples) else {}
+    measure_curve(taken, chosen, predict, classes, tail, known=known, progress=progress).write(val_curve)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from stages.command import EXISTING, NEW, echo, progress, round_option, stage_co
 def main(params: Params, round_key: str, confidences: Path, priors: Path, selection: Path) -> None:
     """Solve one round's thresholds."""
     store = ConfidenceStore(confidences)
-    ratio, choice = params.labeling_ratio(round_key), None
+    ratio = params.labeling_ratio(round_key)
     counts = store.total_counts()
     known = ClassPriors.read(priors).target(store.class_names)
     wanted = perturb(known, params.prior_noise, keyed_generator(params.seed, "wrong priors"))
@@ -40,9 +40,9 @@ def main(params: Params, round_key: str, confidences: Path, priors: Path, select
     )
     if ratio == "auto" and params.method != "none":
         chosen, choice = choose_ratio(params.method, problem, params.auto_alpha, class_names=store.class_names)
-        problem = replace(problem, labeling_ratio=chosen)
+        problem = replace(problem, labeling_ratio=chosen, ratio_choice=choice)
         echo(f"alpha {chosen:.4g} by the rule {choice.rule}: {choice.limit}")
-    solved = solve_round(store, params.method, problem, workers=params.runtime.workers, progress=progress, choice=choice)
+    solved = solve_round(store, params.method, problem, workers=params.runtime.workers, progress=progress)
     if collapse := solved.describe_collapse():
         if params.unpredicted_classes == "refuse":
             raise ValueError(f"{confidences} - expected predictions of every class - found that {collapse}")

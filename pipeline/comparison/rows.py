@@ -90,16 +90,14 @@ def measures_by_round(summary: Summary) -> dict[str, dict[str, float | None]]:
     return {key: figures.model_dump(include=set(MEASURES)) for key, figures in summary.rounds.items()}
 
 
-def build_rows(results: Iterable[Result], *, controls: Sequence[str], own: Mapping[str, str] | None = None) -> list[Row]:
+def build_rows(results: Iterable[Result], *, controls: Mapping[str, Sequence[str]]) -> list[Row]:
     """Join the results of all seeds.
 
     Args:
         results: in the order in which runs and rounds shall stand in the table.
-        controls: runs that go on with labeled images alone; every other run is held against the first of them that has a round of
-            the same number and, where names end with changed parameters (`+alpha=0.5`), the same ending.
-        own: the controls of runs that have one of their own.
+        controls: by run, the runs that it can be held against: the first of them that has a round of the same number and, where
+            names end with changed parameters (`+alpha=0.5`), the same ending. A run without any, as a control, has no margin.
     """
-    own = own or {}
     by_row: dict[tuple[str, str], dict[int, Result]] = {}
     for result in results:
         by_row.setdefault((result.run, result.round_key), {})[result.seed] = result
@@ -107,10 +105,8 @@ def build_rows(results: Iterable[Result], *, controls: Sequence[str], own: Mappi
     for (run, key), seeds in by_row.items():
         name, plus, ending = run.partition("+")
         base = by_row.get((run, "0"), {}) if key != "0" else {}
-        wanted = [own[name]] if name in own else controls
-        candidates = [by_row.get((control + plus + ending, key), {}) for control in wanted]
-        is_control = name in {*controls, *own.values()}
-        control = next(filter(None, candidates), {}) if key != "0" and not is_control else {}
+        candidates = [by_row.get((control + plus + ending, key), {}) for control in controls.get(name, ())]
+        control = next(filter(None, candidates), {}) if key != "0" else {}
         rows.append(
             Row(
                 run=run,

@@ -1,11 +1,13 @@
 """Confusion matrices."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.machine.progress import Progress
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog
+from pipeline.samples.class_frequencies import sum_counts
 from pipeline.samples.images import labels_of
 from pipeline.samples.sample_lists import Sample
 
@@ -30,8 +32,22 @@ def confusion_matrix(labels: LabelArray, prediction: LabelArray, num_classes: in
 
 
 def measure_samples(
-    samples: Iterable[Sample], catalog: Catalog, predictions: Iterable[LabelArray]
-) -> Iterator[NDArray[np.int64]]:
-    """Yield the (C, C + 1) confusion matrix of every sample, which has a label file, and its prediction, (H, W) uint8."""
-    for sample, prediction in zip(samples, predictions, strict=True):
-        yield confusion_matrix(labels_of(sample, catalog), prediction, catalog.num_classes)
+    samples: Sequence[Sample], catalog: Catalog, predictions: Iterable[LabelArray], *, progress: Progress
+) -> NDArray[np.int64]:
+    """Return the confusion matrix over all samples.
+
+    Args:
+        samples: with label files.
+        catalog: C classes.
+        predictions: of each sample, (H, W) uint8.
+        progress: shows the images.
+
+    Returns:
+        (C, C + 1) int64, as `confusion_matrix`.
+    """
+    size = catalog.num_classes
+    each = (
+        confusion_matrix(labels_of(sample, catalog), prediction, size)
+        for sample, prediction in zip(samples, predictions, strict=True)
+    )
+    return sum_counts(progress(each, total=len(samples), unit="image"), (size, size + 1))

@@ -12,7 +12,6 @@ from pipeline.evaluation.confusion import LabelArray, measure_samples
 from pipeline.evaluation.segmentation import iou, mean_iou
 from pipeline.machine.progress import Progress
 from pipeline.samples.catalog import Catalog
-from pipeline.samples.class_frequencies import sum_counts
 from pipeline.samples.sample_lists import Sample
 from pipeline.schema import Artifact, Section, Share
 
@@ -45,6 +44,8 @@ def measure_curve(
     predict: Callable[[Path, Sequence[Sample]], Iterable[LabelArray]],
     catalog: Catalog,
     tail: NDArray[np.bool_],
+    *,
+    known: Mapping[Path, NDArray[np.int64]],
     progress: Progress,
 ) -> ValCurve:
     """Measure networks by the step at which they were taken.
@@ -55,13 +56,15 @@ def measure_curve(
         predict: from a checkpoint and samples to predictions, (H, W) uint8.
         catalog: classes of the labels.
         tail: (C,) marks the tail classes.
+        known: (C, C + 1) confusion matrices over the same samples, by checkpoint; these are not measured again.
         progress: shows the images.
     """
     points = []
     for step, checkpoint in checkpoints.items():
-        confusions = measure_samples(samples, catalog, predict(checkpoint, samples))
-        shape = (catalog.num_classes, catalog.num_classes + 1)
-        class_iou = iou(sum_counts(progress(confusions, total=len(samples), unit="image"), shape))
+        confusion = known.get(checkpoint)
+        if confusion is None:
+            confusion = measure_samples(samples, catalog, predict(checkpoint, samples), progress=progress)
+        class_iou = iou(confusion)
         points.append(ValPoint(step=step, mean_iou=mean_iou(class_iou), tail_mean_iou=mean_iou(class_iou, tail)))
     return ValCurve(images=len(samples), points=tuple(points))
 

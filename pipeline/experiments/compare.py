@@ -30,11 +30,12 @@ def compare_finished(name: str, setting: Setting, *, control: str | None = None)
     results = list(_results(name, setting))
     if not results:
         raise ValueError(f"{name} - expected a finished experiment - found none - run `python -m stages.experiment {name}`")
-    controls = (control,) if control else tuple(run for run in CONTROLS if run in setting.runs)
+    usual = (control,) if control else tuple(run for run in CONTROLS if run in setting.runs)
     own = {} if control else setting.controls
+    shown = tuple(dict.fromkeys((*usual, *own.values())))
+    controls = {run: (own[run],) if run in own else usual for run in setting.runs if run not in shown}
     data_sets = ", ".join(sorted({data_set for data_set, _ in results}))
-    rows = build_rows((result for _, result in results), controls=controls, own=own)
-    shown = tuple(dict.fromkeys((*controls, *own.values())))
+    rows = build_rows((result for _, result in results), controls=controls)
     key = f"{name}-over-{control}" if control else name
     return Comparison(name=key, title=setting.title, data_set=data_sets, controls=shown, rows=tuple(rows))
 

@@ -11,6 +11,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.selection import RatioChoice
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -24,6 +26,7 @@ class Problem:
         equal_pixels: thin `st`, `cbst` and `da` to their targets as `dars` does.
         st_confidence: a fixed threshold for `st`, or None.
         thin: `all` or `ties`: what `dars` draws among.
+        ratio_choice: why it has its labeling ratio, where nobody gave it.
     """
 
     counts: NDArray[np.int64]
@@ -33,6 +36,7 @@ class Problem:
     equal_pixels: bool
     st_confidence: float | None
     thin: str
+    ratio_choice: RatioChoice | None = None
 
     @property
     def num_bins(self) -> int:

@@ -14,19 +14,11 @@ from pipeline.labeling.solve import METHODS, solve_class_thresholds
 from pipeline.machine.parallel import map_ordered
 from pipeline.machine.progress import Progress
 from pipeline.samples.class_frequencies import sum_counts
-from pipeline.selection import RatioChoice, Selection
+from pipeline.selection import Selection
 from pipeline.softmax_store.reader import ConfidenceStore
 
 
-def solve_round(
-    store: ConfidenceStore,
-    method: str,
-    problem: Problem,
-    *,
-    workers: int,
-    progress: Progress,
-    choice: RatioChoice | None = None,
-) -> Selection:
+def solve_round(store: ConfidenceStore, method: str, problem: Problem, *, workers: int, progress: Progress) -> Selection:
     """Solve for one round's selection; pixels are read only where confidences are float32, once.
 
     Args:
@@ -35,7 +27,6 @@ def solve_round(
         problem: the first pass, `total_counts` and `precision.values` of the store.
         workers: threads.
         progress: shows the images that are read.
-        choice: why the problem has its labeling ratio, where nobody gave it.
 
     Raises:
         ValueError: the store is damaged, or priors and classes do not match.
@@ -47,7 +38,7 @@ def solve_round(
         counted = map_ordered(lambda index: store.finer_counts(index, columns), images, workers=workers)
         finer = sum_counts(progress(counted, total=len(images), unit="image"), (store.num_classes, width))
         problem = refine(problem, columns, finer)
-    return solve_class_thresholds(method, problem, class_names=store.class_names, choice=choice)
+    return solve_class_thresholds(method, problem, class_names=store.class_names)
 
 
 def threshold_columns(method: str, problem: Problem) -> NDArray[np.int64]:

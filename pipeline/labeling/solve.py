@@ -11,7 +11,7 @@ from pipeline.labeling.da import solve_da
 from pipeline.labeling.dars import solve_dars
 from pipeline.labeling.none import solve_none
 from pipeline.labeling.st import solve_st
-from pipeline.selection import RatioChoice, Selection
+from pipeline.selection import Selection
 
 METHODS: dict[str, Callable[[Problem], Thresholds]] = {
     "none": solve_none,
@@ -22,16 +22,13 @@ METHODS: dict[str, Callable[[Problem], Thresholds]] = {
 }
 
 
-def solve_class_thresholds(
-    method: str, problem: Problem, *, class_names: Sequence[str], choice: RatioChoice | None = None
-) -> Selection:
+def solve_class_thresholds(method: str, problem: Problem, *, class_names: Sequence[str]) -> Selection:
     """Solve for the thresholds of `method` and work out exactly what they will label.
 
     Args:
         method: a key of `METHODS`.
         problem: counts, priors and labeling ratio.
         class_names: (C,).
-        choice: why the problem has its labeling ratio, where nobody gave it.
 
     Raises:
         ValueError: priors, counts and class names do not match.
@@ -62,7 +59,7 @@ def solve_class_thresholds(
         realized_counts=tuple(realized.tolist()),
         shortfalls=tuple(np.maximum(thresholds.targets - realized, 0).tolist()),
         labeling_ratio=problem.labeling_ratio,
-        ratio_choice=choice,
+        ratio_choice=problem.ratio_choice,
         coverage=int(realized.sum()) / pixels,
         alpha_max=float((problem.predicted[wanted] / (pixels * problem.class_priors[wanted])).min()),
         kl=divergence(problem.class_priors, realized),

@@ -11,7 +11,7 @@ from pipeline.models.network import SegmentationNetwork
 
 
 class MovingAverage:
-    """A second network that follows the first.
+    """A second network that follows the first; with a decay of 0 it would be the first at each step, and it is.
 
     Attributes:
         network: the average.
@@ -32,14 +32,20 @@ class MovingAverage:
                 else:
                     average.copy_(value)  # a counter of batch normalization
 
-        self._averaged = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
-        assert isinstance(self._averaged.module, SegmentationNetwork)
-        self.network = self._averaged.module
+        self._followed = network
+        self._averaged = AveragedModel(network, multi_avg_fn=update, use_buffers=True) if decay else None
+        self.network: SegmentationNetwork = self._averaged.module if self._averaged else network  # type: ignore[assignment]
+
+    def networks(self) -> dict[str, SegmentationNetwork]:
+        """Return all that must be kept to go on."""
+        return {"network": self._followed} | ({"average": self.network} if self._averaged else {})
 
     def resume(self, steps: int) -> None:
-        """Go on behind so many steps; the network has been put back."""
-        self._averaged.n_averaged.fill_(steps)
+        """Go on behind so many steps; the networks have been put back."""
+        if self._averaged:
+            self._averaged.n_averaged.fill_(steps)
 
-    def update(self, network: SegmentationNetwork) -> None:
-        """Follow the network by one step."""
-        self._averaged.update_parameters(network)
+    def update(self) -> None:
+        """Follow by one step."""
+        if self._averaged:
+            self._averaged.update_parameters(self._followed)

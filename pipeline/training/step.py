@@ -40,10 +40,11 @@ def train_step(network: nn.Module, optimizer: Optimizer, batch: Batch, params: T
                 output = network(images.to(group.device, non_blocking=True, memory_format=torch.channels_last))
             targets = labels.to(group.device, non_blocking=True)
             share: Tensor | float = 1.0
+            count = labeled
             if params.ohem_threshold:
                 share = group.sum(count_labeled(targets)) / labeled.clamp(min=1)
                 targets = keep_hard(output.logits, targets, threshold=params.ohem_threshold, min_share=params.ohem_min_share)
-            count = group.sum(count_labeled(targets)) if params.ohem_threshold else labeled
+                count = group.sum(count_labeled(targets))
             loss = share * segmentation_loss(
                 output, targets, count, auxiliary_weight=params.auxiliary_weight, focal_gamma=params.focal_gamma
             )

@@ -83,8 +83,8 @@ class Training:
         self._network = network.to(group.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         if plan.training.freeze_backbone:
             network.backbone.requires_grad_(requires_grad=False).eval()
-        self._average = MovingAverage(network, plan.ema_decay) if plan.ema_decay else None
-        self.result: SegmentationNetwork = self._average.network if self._average else network
+        self._average = MovingAverage(network, plan.ema_decay)
+        self.result = self._average.network
         if plan.training.checkpoint_blocks:
             checkpoint_blocks(network.backbone)
         self._plan, self._runtime, self._group = plan, runtime, group
@@ -94,9 +94,8 @@ class Training:
         self._resume_point = folder / "resume.safetensors"
         self.remarks = [f"the curve so far grows in {self.live_curve}", *filter(None, [self.loader.remark])]
         try:
-            self.first_step, self.rows = read_resume_point(self._resume_point, self._networks(), self._optimizer)
-            if self._average:
-                self._average.resume(self.first_step)
+            self.first_step, self.rows = read_resume_point(self._resume_point, self._average.networks(), self._optimizer)
+            self._average.resume(self.first_step)
         except ValueError as error:
             self.first_step, self.rows = 0, []
             self.remarks.append(f"{error} - starting over")
@@ -141,8 +140,7 @@ class Training:
             for parameters in self._optimizer.param_groups:
                 parameters["lr"] = params.learning_rate * parameters["factor"] * factor
             window.append(train_step(trained, self._optimizer, batch, params, self._group))
-            if self._average:
-                self._average.update(self._network)
+            self._average.update()
             if self._group.is_first and done in snapshots:
                 self._save(snapshot_path(self._folder, done), self.result)
             if done % params.log_every and done != plan.steps:
@@ -154,7 +152,7 @@ class Training:
                 append_row(self.live_curve, self.rows[-1])
                 # Only at the end of a row, so that no part of one needs to be kept.
                 if done - resumable >= self._runtime.checkpoint_every or done == plan.steps:
-                    write_resume_point(self._resume_point, self._networks(), self._optimizer, step=done, rows=self.rows)
+                    write_resume_point(self._resume_point, self._average.networks(), self._optimizer, step=done, rows=self.rows)
                     resumable = done
             yield StepRecord(done, self.rows[-1])
 
@@ -164,10 +162,6 @@ class Training:
             write_curve(curve, self.rows)
             publish_snapshots(snapshots, self._folder, every=self._plan.training.snapshot_every, last_step=self.steps)
             self._save(model, self.result)
-
-    def _networks(self) -> dict[str, SegmentationNetwork]:
-        """Return all that a resume point holds weights of."""
-        return {"network": self._network} | ({"average": self._average.network} if self._average else {})
 
 
 def _mean_row(step: int, losses: Tensor, learning_rate: float) -> CurveRow:

@@ -108,8 +108,9 @@ def test_samples_are_measured_against_their_label_files(tmp_path: Path) -> None:
     catalog = Catalog(name="two", class_names=NAMES[:2], colors=((1, 2, 3), (4, 5, 6)), train_ids={7: 0, 8: 1, 0: 255})
     Image.fromarray(np.array([[7, 8], [0, 8]], np.uint8)).save(tmp_path / "a.png")
     sample = Sample("a", height=2, width=2, image=tmp_path / "none.png", image_sha256="", labels=tmp_path / "a.png")
-    found = list(measure_samples([sample], catalog, [np.array([[0, 0], [1, 255]], np.uint8)]))
-    assert [confusion.tolist() for confusion in found] == [[[1, 0, 0], [1, 0, 1]]]
+    predictions = [np.array([[0, 0], [1, 255]], np.uint8), np.array([[1, 1], [1, 1]], np.uint8)]
+    found = measure_samples([sample, sample], catalog, predictions, progress=lambda items, **_: items)
+    assert found.tolist() == [[1, 1, 0], [1, 2, 1]]
 
 
 def test_the_first_predictions_are_kept_as_pictures_and_all_are_passed_on(tmp_path: Path) -> None:

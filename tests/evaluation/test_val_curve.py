@@ -26,7 +26,7 @@ def test_each_point_has_the_measures_of_its_network_on_all_samples(tmp_path: Pat
             yield labels if right else np.zeros_like(labels)
 
     tail, checkpoints = np.array([False, True]), {5: tmp_path / "first", 9: tmp_path / "last"}
-    curve = measure_curve(checkpoints, samples, predict, CATALOG, tail, lambda items, **_: items)
+    curve = measure_curve(checkpoints, samples, predict, CATALOG, tail, known={}, progress=lambda items, **_: items)
     assert curve.images == 2
     first, last = curve.points
     # All eight pixels of class 0 are found, and two of class 1 taken for it; of class 1 two of four are found.
@@ -34,7 +34,17 @@ def test_each_point_has_the_measures_of_its_network_on_all_samples(tmp_path: Pat
     assert first.mean_iou == pytest.approx((8 / 10 + 2 / 4) / 2)
     assert first.tail_mean_iou == 0.5
     assert last.mean_iou == last.tail_mean_iou == 1.0
-    assert measure_curve({}, [], predict, CATALOG, tail, lambda items, **_: items).points == ()
+    assert measure_curve({}, [], predict, CATALOG, tail, known={}, progress=lambda items, **_: items).points == ()
+
+
+def test_a_network_that_is_measured_already_is_not_measured_again(tmp_path: Path) -> None:
+    def predict(checkpoint: Path, chosen: Sequence[Sample]) -> Iterator[NDArray[np.uint8]]:
+        raise AssertionError(f"{checkpoint} - {chosen}")
+
+    known = {tmp_path / "last": np.array([[3, 1, 0], [0, 4, 0]])}
+    tail = np.array([False, True])
+    curve = measure_curve({9: tmp_path / "last"}, [], predict, CATALOG, tail, known=known, progress=lambda items, **_: items)
+    assert [point.mean_iou for point in curve.points] == [pytest.approx((3 / 4 + 4 / 5) / 2)]
 
 
 @given(st.integers(1, 200), st.integers(1, 250))

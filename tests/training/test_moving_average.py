@@ -27,7 +27,7 @@ def test_it_is_the_recursion_of_its_definition(decay: float) -> None:
     slow: dict[str, Tensor] = {}
     for step, state in enumerate(states):
         followed.load_state_dict(state)
-        average.update(followed)
+        average.update()
         keep = min(decay, 1.0 - 1.0 / (step + 1))
         for name, tensor in state.items():
             slow[name] = tensor.double() if step == 0 else keep * slow[name] + (1.0 - keep) * tensor.double()
@@ -42,9 +42,18 @@ def test_a_long_average_of_few_steps_is_their_mean() -> None:
     weights = []
     for seed in range(4):
         followed.load_state_dict(network(seed).state_dict())
-        average.update(followed)
+        average.update()
         weights.append(next(followed.parameters()).detach().clone())
     torch.testing.assert_close(next(average.network.parameters()), torch.stack(weights).mean(dim=0))
+
+
+def test_without_decay_it_is_the_network_itself() -> None:
+    followed = network(0)
+    average = MovingAverage(followed, 0.0)
+    average.update()
+    average.resume(3)
+    assert average.network is followed
+    assert average.networks() == {"network": followed}
 
 
 def test_the_network_that_is_followed_trains_as_without(tmp_path: Path) -> None:
