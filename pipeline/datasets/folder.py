@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pipeline.datasets.data_set import DataSet
 from pipeline.datasets.raw_files import collect, expect_file, expect_folder, expect_images, find_images, passed_over
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog, Color, pack_color
+from pipeline.samples.sample_lists import read_ids
 from pipeline.schema import Section, describe_error, read_section
 
 _LOSSY = frozenset({".jpg", ".jpeg"})
@@ -56,11 +57,11 @@ class Classes(Section):
 
 
 def find_folder(root: Path) -> DataSet:
-    """Find the images of a folder; those without a label file are unlabeled. It has no validation part.
+    """Find the images of a folder; those without a label file are unlabeled.
 
     Args:
         root: holds `images/NAME.EXT`, `labels/NAME.png` and `classes.yaml`; subfolders of `images` are mirrored in `labels` and
-            joined to the image id by `_`.
+            joined to the image id by `_`. `val.txt`, where there is one, lists the ids of the validation part.
 
     Raises:
         ValueError: something is missing or wrong; names the file, and the key of `classes.yaml`.
@@ -85,8 +86,11 @@ def find_folder(root: Path) -> DataSet:
         raise ValueError(f"{labels} - expected label files by the names of the images - found none - label some images")
     found = (("_".join(_key(file, images).parts), file, annotations.get(_key(file, images))) for file in pictures)
     pairs = collect(found, where=images, data_set="your data set")
+    listed = root / "val.txt"
+    val = {image_id: pairs[image_id] for image_id in read_ids(listed, pairs)} if listed.exists() else {}
+    train = {image_id: pair for image_id, pair in pairs.items() if image_id not in val}
     remarks = (*passed_over(images), *passed_over(labels))
-    return DataSet(catalog, pairs, {}, remarks=remarks, assumed_void=assumed_void)
+    return DataSet(catalog, train, val, remarks=remarks, assumed_void=assumed_void)
 
 
 def _key(file: Path, folder: Path) -> Path:

@@ -75,6 +75,18 @@ def test_a_wrong_class_list_is_told_with_its_key(root: Path, case: str) -> None:
         find_folder(root)
 
 
+def test_a_list_of_validation_images_is_the_validation_part(root: Path) -> None:
+    everything = find_folder(root)
+    assert everything.val == {}
+    (root / "val.txt").write_text("trip 0_00\nStraße 01\n", encoding="utf-8")
+    data_set = find_folder(root)
+    assert set(data_set.val) == {"trip 0_00", "Straße 01"}
+    assert {**data_set.train, **data_set.val} == everything.train
+    (root / "val.txt").write_text("nobody\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"val\.txt - entry 1 - expected an image of the data set - found 'nobody' - correct"):
+        find_folder(root)
+
+
 def test_a_jpeg_of_labels_is_refused(root: Path) -> None:
     save(root / "labels/Straße 08.jpg", LABELS)
     with pytest.raises(ValueError, match=r"Straße 08\.jpg - expected a lossless label file - found JPEG"):
