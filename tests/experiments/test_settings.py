@@ -194,7 +194,7 @@ def test_every_comparison_is_valid_on_every_setting() -> None:
     current, names = read_yaml(ROOT / "params.yaml"), list_settings(SETTINGS)
     comparisons = [name for name in names if not read_setting(SETTINGS, name).needs]  # they run on any data set
     assert comparisons == [
-        "equal-pixels", "few-labels", "one-round", "store-precision",
+        "equal-pixels", "few-labels", "one-round", "recipes", "store-precision", "study",
         "table10", "table4", "table5", "table6", "table9", "thinning", "wrong-priors",
     ]  # fmt: skip
     for name, on in product(comparisons, names):
