@@ -6,20 +6,23 @@ import click
 
 from pipeline.datasets.raw_files import passed_over
 from pipeline.inference.predictor import Predictor
-from pipeline.inference.protocol import choose_protocol
+from pipeline.inference.protocol import choose_protocol, describe_views
 from pipeline.models.checkpoints import read_model
 from pipeline.params import Params
 from pipeline.predictions.jobs import plan_jobs, run_jobs
 from pipeline.predictions.label_formats import FORMATS
+from pipeline.predictions.legend import write_legend
+from pipeline.predictions.resume import begin, finish
 from pipeline.runtime import prepare_device
 from stages.command import EXISTING, NEW, echo, progress, stage_command
 
 
 @click.command()
 @click.option("--model", type=EXISTING, required=True, help="Model of a round: data/rounds/K/model.safetensors.")
-@click.option("--images", type=NEW, required=True, help="Folder of images, searched with its subfolders.")
+@click.option("--images", type=NEW, required=True, help="Folder of images, searched with its subfolders, or one image.")
 @click.option("--out", type=NEW, required=True, help="Folder for the results; files of the same names are replaced.")
 @click.option("--overlays", is_flag=True, help="Paint the classes over the images as well, into OUT/overlays.")
+@click.option("--confidence", is_flag=True, help="Write the confidence of each pixel in 255ths as well, into OUT/confidence.")
 @click.option(
     "--format",
     "name",
@@ -36,15 +39,22 @@ from stages.command import EXISTING, NEW, echo, progress, stage_command
     help="By the test protocol that the model holds, or by that of `inference` in params.yaml.",
 )
 @stage_command
-def main(params: Params, model: Path, images: Path, out: Path, *, overlays: bool, name: str, protocol: str) -> None:
-    """Predict every image of a folder."""
+def main(
+    params: Params, model: Path, images: Path, out: Path, *, overlays: bool, confidence: bool, name: str, protocol: str
+) -> None:
+    """Predict every image of a folder; what a killed run has done is not done again."""
     checkpoint = read_model(model)
-    jobs = plan_jobs(images, out, name=name, class_names=checkpoint.class_names, overlays=overlays)
+    names = checkpoint.class_names
+    jobs = plan_jobs(images, out, name=name, class_names=names, overlays=overlays, confidences=confidence)
     echo(*passed_over(images))
     chosen = choose_protocol(params.inference, checkpoint.protocol, ours=protocol == "params", say=echo)
     predictor = Predictor(checkpoint.network, chosen, prepare_device(params.runtime), compiled=params.runtime.compile)
-    run_jobs(jobs, predictor.prediction, checkpoint.colors, progress=progress)
-    echo(f"{len(jobs)} predictions in {out}")
+    write_legend(out, name=name, class_names=names, colors=checkpoint.colors)
+    left = begin(out, jobs, model=model, protocol=describe_views(chosen))
+    run_jobs(left, predictor.labels_and_confidence, checkpoint.colors, progress=progress)
+    finish(out)
+    there = f", {len(jobs) - len(left)} of them from a run that did not end" if len(left) < len(jobs) else ""
+    echo(f"{len(jobs)} predictions in {out}{there}; legend.json says what their values mean")
 
 
 if __name__ == "__main__":

@@ -80,6 +80,11 @@ class Predictor:
         """Return (H, W) uint8: the arg max of `probabilities`; the lowest class among ties."""
         return next(self.predictions(lambda _: image, count=1, workers=1))
 
+    def labels_and_confidence(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return what `prediction` does, and (H, W) float32: the probability of each label."""
+        probs = self.predict(self.prepare(image))
+        return self._to_host(arg_max(probs)), probs.amax(dim=0).cpu().numpy()
+
     def predictions(self, read: Callable[[int], NDArray[np.uint8]], *, count: int, workers: int) -> Iterator[NDArray[np.uint8]]:
         """Yield the prediction of every image, which `workers` threads `read`: from 0 .. count - 1 to (H, W, 3) uint8.
 

@@ -23,11 +23,15 @@ class Format:
         class_names: (C,), classes that the network must predict; None = any.
         place: path of an image below its folder -> path of its label file below the folder of results.
         write: path, (H, W) uint8 train ids and the network's colors -> the label file.
+        values: (C,), what stands for each class in the file; None = its train id.
+        colors: (C,) RGB triples of the format's own; None = the network's.
     """
 
     class_names: tuple[str, ...] | None
     place: Callable[[Path], Path]
     write: Callable[[Path, NDArray[np.uint8], Colors], None]
+    values: Sequence[int] | None = None
+    colors: Colors | None = None
 
 
 def _write_label_ids(path: Path, prediction: NDArray[np.uint8], _: Colors) -> None:
@@ -49,10 +53,15 @@ FORMATS = {
     "labels": Format(None, lambda image: Path("labels") / image.with_suffix(".png"), write_label_png),
     # The scripts find a prediction by the first three parts of its name and refuse a second one, so there is one flat folder.
     # They search it with its subfolders: CITYSCAPES_RESULTS is OUT/cityscapes, because overlays in OUT bear such names too.
-    "cityscapes": Format(cityscapes.CLASS_NAMES, _place_label_ids, _write_label_ids),
+    "cityscapes": Format(
+        cityscapes.CLASS_NAMES, _place_label_ids, _write_label_ids, values=cityscapes.LABEL_IDS, colors=cityscapes.COLORS
+    ),
     # comp6: trained on more than VOC's own data, which a network with ImageNet weights is.
     "voc": Format(
-        voc.CLASS_NAMES, lambda image: Path("results/VOC2012/Segmentation/comp6_test_cls") / f"{image.stem}.png", _write_voc
+        voc.CLASS_NAMES,
+        lambda image: Path("results/VOC2012/Segmentation/comp6_test_cls") / f"{image.stem}.png",
+        _write_voc,
+        colors=voc.COLORS,
     ),
 }
 """By name: `labels`, palette PNGs of train ids in folders like the images'; `cityscapes` and `voc`, what the servers take."""

@@ -12,6 +12,7 @@ from pipeline.datasets import cityscapes, voc
 from pipeline.predictions.jobs import plan_jobs
 
 IMAGE = np.zeros((10, 14, 3), np.uint8)
+CERTAIN = np.ones((10, 14), np.float32)
 COLORS = ((10, 20, 30), (200, 100, 0), (0, 0, 255))
 
 
@@ -31,7 +32,7 @@ def test_labels_lie_in_folders_like_those_of_the_images(tmp_path: Path) -> None:
     assert [job.labels for job in jobs] == [tmp_path / "out/labels/b.png", tmp_path / "out/labels/sub dir/ä.png"]
     assert [job.overlay for job in jobs] == [tmp_path / "out/overlays/b.png", tmp_path / "out/overlays/sub dir/ä.png"]
     for job in jobs:
-        job.write(IMAGE + 100, prediction(3), COLORS)
+        job.write(IMAGE + 100, prediction(3), CERTAIN, COLORS)
         with Image.open(job.labels) as picture:
             assert picture.mode == "P"
             assert np.array_equal(np.asarray(picture), prediction(3))
@@ -46,11 +47,11 @@ def test_labels_lie_in_folders_like_those_of_the_images(tmp_path: Path) -> None:
 def test_the_official_script_gives_a_perfect_cityscapes_submission_full_marks(tmp_path: Path) -> None:
     names = ("berlin_000000_000019_leftImg8bit.png", "bielefeld_000001_000019_leftImg8bit.png")
     touch(*(tmp_path / "images" / name.split("_")[0] / name for name in names))
-    jobs = plan_jobs(tmp_path / "images", tmp_path / "out", name="cityscapes", class_names=cityscapes.CLASS_NAMES, overlays=False)
+    jobs = plan_jobs(tmp_path / "images", tmp_path / "out", name="cityscapes", class_names=cityscapes.CLASS_NAMES)
     truths = []
     for job, name in zip(jobs, names, strict=True):
         labels = prediction(19)
-        job.write(IMAGE, labels, cityscapes.COLORS)
+        job.write(IMAGE, labels, CERTAIN, cityscapes.COLORS)
         truth = tmp_path / "gtFine" / name.replace("leftImg8bit", "gtFine_labelIds")
         truth.parent.mkdir(exist_ok=True)
         ids = np.array([one.id for train_id in range(19) for one in official.labels if one.trainId == train_id], np.uint8)
@@ -71,9 +72,9 @@ def test_the_official_script_gives_a_perfect_cityscapes_submission_full_marks(tm
 
 def test_a_voc_submission_has_the_palette_of_the_development_kit_and_its_folders(tmp_path: Path) -> None:
     touch(tmp_path / "images/2008_000006.jpg")
-    [job] = plan_jobs(tmp_path / "images", tmp_path / "out", name="voc", class_names=voc.CLASS_NAMES, overlays=False)
+    [job] = plan_jobs(tmp_path / "images", tmp_path / "out", name="voc", class_names=voc.CLASS_NAMES)
     assert job.labels == tmp_path / "out/results/VOC2012/Segmentation/comp6_test_cls/2008_000006.png"
-    job.write(IMAGE, prediction(21), ((0, 0, 0),) * 21)
+    job.write(IMAGE, prediction(21), CERTAIN, ((0, 0, 0),) * 21)
     with Image.open(job.labels) as picture:
         assert np.array_equal(np.asarray(picture), prediction(21))
         assert picture.convert("RGB").getpixel((0, 0)) == voc.COLORS[prediction(21)[0, 0]]
@@ -93,7 +94,7 @@ def test_two_pictures_of_one_frame_are_no_cityscapes_submission(tmp_path: Path) 
     names = ("berlin_000000_000019_leftImg8bit.png", "berlin_000000_000019_rightImg8bit.png")
     touch(*(tmp_path / "images" / name for name in names))
     with pytest.raises(ValueError, match=r"rightImg8bit.png - expected one image for .* - .*leftImg8bit.png is another"):
-        plan_jobs(tmp_path / "images", tmp_path / "out", name="cityscapes", class_names=cityscapes.CLASS_NAMES, overlays=False)
+        plan_jobs(tmp_path / "images", tmp_path / "out", name="cityscapes", class_names=cityscapes.CLASS_NAMES)
 
 
 @pytest.mark.parametrize(
@@ -113,4 +114,4 @@ def test_what_cannot_be_predicted_is_told_before_anything_is(
     (tmp_path / "images").mkdir()
     touch(*(tmp_path / "images" / file for file in files))
     with pytest.raises(ValueError, match=says):
-        plan_jobs(tmp_path / "images", tmp_path / out, name=name, class_names=voc.CLASS_NAMES, overlays=False)
+        plan_jobs(tmp_path / "images", tmp_path / out, name=name, class_names=voc.CLASS_NAMES)
