@@ -58,7 +58,7 @@ def test_a_map_that_is_no_softmax_map_is_refused_by_the_name_of_its_image(
 ) -> None:
     samples = write_samples(tmp_path)
     writer, teacher = begin(tmp_path, samples, "float16")
-    monkeypatch.setattr(teacher, "predict", lambda image: torch.full((4, *image.shape[1:]), torch.nan))
+    monkeypatch.setattr(teacher, "predict", lambda prepared: torch.full((4, *prepared.size), torch.nan))
     with pytest.raises(ValueError, match=r"^image_0 - softmax map - expected finite probabilities"):
         list(fill_store(writer, teacher, samples, PARAMS.softmax_store, shards=writer.pending, workers=2))
     assert writer.done == set()

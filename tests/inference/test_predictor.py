@@ -193,7 +193,7 @@ def test_windows_and_flips_are_averaged_as_in_the_release(size: tuple[int, int],
     with torch.inference_mode():
         expected = release_maps(
             lambda views: model._network(views).logits,
-            model.prepare(picture),
+            model.prepare(picture).images[0],
             crop=(25, 33),
             ratio=2 / 3,
             softmax=average == "probabilities",
@@ -225,7 +225,7 @@ def test_images_are_normalized_as_the_weights_of_the_backbone_want_them() -> Non
     network = build_network(read_params(ROOT / "params.yaml").model, 4)
     network.backbone.normalization = Normalization((0.5, 0.4, 0.3), (0.5, 0.2, 0.1))
     prepared = Predictor(network, BASE, CPU).prepare(np.full((2, 3, 3), 255, np.uint8))
-    torch.testing.assert_close(prepared[:, 0, 0], torch.tensor([1.0, 3.0, 7.0]))
+    torch.testing.assert_close(prepared.images[0][:, 0, 0], torch.tensor([1.0, 3.0, 7.0]))
 
 
 def test_a_photo_is_antialiased_where_it_is_shrunk_to_the_working_size() -> None:
@@ -240,4 +240,20 @@ def test_a_photo_is_antialiased_where_it_is_shrunk_to_the_working_size() -> None
     resized = resize_image(stripes, (10, 20))
     assert resized[5, 2:-2].std() < 30
     expected = normalize(resized, network.backbone.normalization)
-    torch.testing.assert_close(seen[0][0], expected, rtol=0, atol=0.02)
+    assert torch.equal(seen[0][0], expected), "as training resizes it"
+
+
+@pytest.mark.parametrize("changes", [{}, {"long_side": 40}, {"scales": (0.5, 1.0), "flip": True}, {"long_side": 16}])
+@pytest.mark.parametrize("band", [1, 4 * 4 * 50 * 7, 2**28])
+def test_labels_and_confidences_are_the_same_for_any_height_of_the_bands(
+    changes: dict[str, Any], band: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.inference.predictor.BAND_BYTES", band)
+    model, picture = predictor(**changes), image(33, 50)
+    probs = model.probabilities(picture)
+    labels, confidence = model.labels_and_confidence(picture)
+    np.testing.assert_allclose(confidence, probs.max(axis=0), atol=2e-6)
+    apart = np.sort(probs, axis=0)
+    clear = apart[-1] - apart[-2] > 1e-5
+    assert np.array_equal(labels[clear], probs.argmax(axis=0)[clear])
+    assert clear.mean() > 0.9
