@@ -142,6 +142,14 @@ def run_stage(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
 
+def runs_module(process: psutil.Process, module: str) -> bool:
+    """Return whether a process runs a module of Python; one that ends while it is asked does not."""
+    try:
+        return module in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+
+
 def all_end(processes: Iterable[psutil.Process], *, within: float = 10.0) -> bool:
     """Return whether all processes end within some seconds; one that nobody has fetched the exit code of counts as ended."""
     until = time.monotonic() + within

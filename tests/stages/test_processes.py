@@ -16,7 +16,18 @@ import pytest
 
 from pipeline.curve import read_curve
 from pipeline.files import digest
-from tests.workspace import TINY, all_end, change_params, command_of, dvc, environment, make_workspace, run_stage, said
+from tests.workspace import (
+    TINY,
+    all_end,
+    change_params,
+    command_of,
+    dvc,
+    environment,
+    make_workspace,
+    run_stage,
+    runs_module,
+    said,
+)
 
 MANY = {**TINY, "data.streets.train_images": 30, "softmax_store.shard_mib": 0.06, "training.log_every": 1}
 INFER, STUDENT, SAMPLE = command_of("infer"), command_of("train_student"), command_of("sample_labels")
@@ -139,7 +150,7 @@ def test_a_process_that_is_ended_from_outside_is_one_line(workspace: Path, sent:
 def test_no_worker_outlives_a_launcher_that_is_killed_while_they_import(workspace: Path) -> None:
     command = [sys.executable, "-m", f"stages.{INFER[0]}", *INFER[1:]]
     launcher = subprocess.Popen(command, cwd=workspace, env=environment(), stderr=subprocess.DEVNULL)
-    while len(workers := [child for child in psutil.Process(launcher.pid).children() if "stages.infer" in child.cmdline()]) < 2:
+    while len(workers := [child for child in psutil.Process(launcher.pid).children() if runs_module(child, "stages.infer")]) < 2:
         assert launcher.poll() is None
         time.sleep(0.01)
     launcher.kill()

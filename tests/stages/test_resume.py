@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from pipeline.files import digest
-from tests.workspace import TINY, all_end, change_params, command_of, dvc, environment, make_workspace, run_stage
+from tests.workspace import TINY, all_end, change_params, command_of, dvc, environment, make_workspace, run_stage, runs_module
 
 # More of these for a long look; each costs a start of Python.
 KILLS = int(os.environ.get("DARS_KILLS", "3"))
@@ -148,13 +148,6 @@ def test_a_killed_repro_goes_on_where_it_stopped(prepared: Path, tmp_path: Path,
     assert re.search(r"400 of 400 steps \[.*\], loss \d\.\d{3}\n", done.stderr)
 
 
-def runs(process: psutil.Process, module: str) -> bool:
-    try:
-        return module in process.cmdline()
-    except psutil.NoSuchProcess:  # a child that ends while its parent is asked for it
-        return False
-
-
 @pytest.mark.parametrize("alpha", [0.3, 0.2], ids=["another", "the first"])
 def test_no_orphan_of_a_killed_repro_overwrites_what_the_next_one_wrote(prepared: Path, alpha: float) -> None:
     change_params(prepared, {"alpha": 0.2})
@@ -163,7 +156,9 @@ def test_no_orphan_of_a_killed_repro_overwrites_what_the_next_one_wrote(prepared
     process = subprocess.Popen(
         ["dvc", "repro", "sample_labels@1"], cwd=prepared, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while not (stages := [child for child in psutil.Process(process.pid).children() if runs(child, "stages.sample_labels")]):
+    while not (
+        stages := [child for child in psutil.Process(process.pid).children() if runs_module(child, "stages.sample_labels")]
+    ):
         assert process.poll() is None
         time.sleep(0.005)
     # Wherever in its start that is; it cannot get on while its dvc dies.
