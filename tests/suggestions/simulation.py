@@ -167,6 +167,8 @@ def _finish(workspace: Path, own: Path, arm: str, plan: Plan) -> None:
     tail = list(found["0"].tail_classes)
     write_text(own / f"{arm}.json", json.dumps({"rounds": values, "tail_classes": tail}, indent=2) + "\n")
     shutil.rmtree(workspace)
+    if not any(workspace.parent.iterdir()):
+        workspace.parent.rmdir()
 
 
 def read_parts(folder: Path) -> dict[str, dict[int, dict[str, dict[str, float | None]]]]:
