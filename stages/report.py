@@ -16,13 +16,15 @@ from stages.command import EXISTING, NEW, echo, stage_command
 @click.option("--prepared", type=EXISTING, required=True, help="Folder that `prepare` wrote.")
 @click.option("--rounds", type=EXISTING, required=True, help="Folder with a folder per round.")
 @click.option("--tables", type=EXISTING, required=True, help="Folder with tables of other experiments.")
+@click.option("--suggestions", type=EXISTING, required=True, help="Folder with tables of images to label next.")
 @click.option("--out", type=NEW, required=True, help="Folder to write index.html to.")
 @stage_command
-def main(params: Params, prepared: Path, rounds: Path, tables: Path, out: Path) -> None:
+def main(params: Params, prepared: Path, rounds: Path, tables: Path, suggestions: Path, out: Path) -> None:
     """Write the report; a browser needs no network to show it."""
     settings = params.model_dump(mode="json", exclude={"runtime"})
     experiment = read_experiment(prepared, rounds, list(params.rounds), params.evaluation)
-    page = build_page(experiment, settings, tables=tables, pictures=params.evaluation.examples)
+    shown = params.evaluation.examples
+    page = build_page(experiment, settings, tables=tables, suggestions=suggestions, pictures=shown)
     with atomic_path(out) as folder:
         folder.mkdir()
         (folder / "index.html").write_text(page, encoding="utf-8")

@@ -141,3 +141,51 @@ def kl(reference: Sequence[float], other: Sequence[float]) -> float:
         if share > 0:
             total += share / whole * math.log((share / whole) / (other_share / other_whole))
     return total
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What labels lack, by class, and how much is labeled."""
+
+    shortages: list[float]
+    demands: list[float]
+    labeled_pixels: int
+
+
+def wanted(by_class: Sequence[Sequence[float]], priors: Sequence[float], *, alpha: float, labeled_pixels: int) -> Wanted:
+    """Hold the target of each class against the pixels predicted as it."""
+    targets = largest_remainder(round(alpha * sum(map(len, by_class))), [Fraction(prior) for prior in priors])
+    pairs = zip(targets, by_class, strict=True)
+    shortages = [max(target - len(values), 0) / target if target else 0.0 for target, values in pairs]
+    return Wanted(shortages, [s * r * labeled_pixels for s, r in zip(shortages, priors, strict=True)], labeled_pixels)
+
+
+def worth(images: Sequence[Sequence[tuple[int, float]]], wants: Wanted) -> float:
+    """What a set of images is worth, each given as class and confidence of every pixel: shares of what is labeled."""
+    total = math.fsum(1 - confidence for image in images for _, confidence in image) / wants.labeled_pixels
+    for label, (shortage, demand) in enumerate(zip(wants.shortages, wants.demands, strict=True)):
+        if shortage:
+            expected = math.fsum(confidence for image in images for own, confidence in image if own == label)
+            total += shortage * (1 - math.exp(-expected / demand))
+    return total
+
+
+def series(image_id: str) -> tuple[str, int] | None:
+    """The text before the last separator and number, and the number; None where a name ends with no number."""
+    text = image_id.rstrip("0123456789")
+    if text == image_id:
+        return None
+    digits = image_id[len(text) :]
+    while text and not text[-1].isalnum():
+        text = text[:-1]
+    return text, int(digits)
+
+
+def are_neighbors(first: str, second: str, image_ids: Sequence[str], *, apart: int) -> bool:
+    """Whether two images are at most `apart` places from each other in one series."""
+    ours, theirs = series(first), series(second)
+    if first == second or ours is None or theirs is None or ours[0] != theirs[0]:
+        return first == second
+    own = [(found[1], name) for name in image_ids if (found := series(name)) is not None and found[0] == ours[0]]
+    names = [name for _, name in sorted(own)]
+    return abs(names.index(first) - names.index(second)) <= apart

@@ -15,6 +15,7 @@ from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, read_samples, write_samples
 from pipeline.selection import Selection
 from pipeline.softmax_store.reader import SoftmaxStore
+from pipeline.suggestions.table import Suggestion, read_suggestions, write_suggestions
 from tests.labeling.test_golden import VARIANTS
 from tests.labeling.test_golden import selection as golden_selection
 from tests.softmax_store.cases import SIZES, open_writer, street_probs, write_pending
@@ -27,6 +28,7 @@ SAMPLES = [
     Sample(f"image {index}", 40, 60, Path(f"{index}.png"), "ab" * 32, Path(f"l{index}.png"), "cd" * 32) for index in range(5)
 ]
 PRIORS = ClassPriors.build(NAMES, target=np.array([0.5, 0.3, 0.2]), labeled=np.array([50, 30, 20]), origin="labeled")
+SUGGESTIONS = [Suggestion(f"image {index}", Path(f"{index}.png"), 0.5 / index, "likely holds 9 pixels") for index in range(1, 6)]
 CURVE = [CurveRow(step, 1 / step, 2 / step, 0.1) for step in range(1, 9)]
 
 FILES: dict[str, tuple[Callable[[Path], object], Callable[[Path], Any]]] = {
@@ -34,6 +36,7 @@ FILES: dict[str, tuple[Callable[[Path], object], Callable[[Path], Any]]] = {
     "class_priors.json": (PRIORS.write, ClassPriors.read),
     "labeled.tsv": (lambda path: write_samples(path, SAMPLES), lambda path: read_samples(path, labels=True)),
     "truth.tsv": (lambda path: write_samples(path, []), lambda path: read_samples(path, labels=True, may_be_empty=True)),
+    "suggestions.tsv": (lambda path: write_suggestions(path, SUGGESTIONS, selection="ef" * 32), read_suggestions),
     "curve.tsv": (lambda path: write_curve(path, CURVE), read_curve),
     "pseudo label.png": (
         lambda path: write_label_png(path, LABELS, COLORS),

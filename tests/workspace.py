@@ -26,6 +26,7 @@ COPIED = (
     "stages",
     "data/lists",
     "data/settings",
+    "data/suggestions/README.md",
     "data/tables/README.md",
     "data/raw/streets",
 )

@@ -14,16 +14,17 @@ from pipeline.report.figures import class_distributions, class_iou, training_cur
 from pipeline.report.findings import facts, summary, tiles
 from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
 from pipeline.report.label_tables import group_table, overlap_table
-from pipeline.report.pictures import pseudo_label_rows, validation_rows
+from pipeline.report.pictures import pseudo_label_rows, suggestion_rows, validation_rows
 from pipeline.report.record import Experiment
 from pipeline.report.tables import css_color, iou_table, rounds_table, selection_table
 from pipeline.samples.images import NO_LABEL_COLOR
 
 
-def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: Path, pictures: int) -> str:
+def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: Path, suggestions: Path, pictures: int) -> str:
     """Build the page as HTML that loads nothing, with at most `pictures` rows of unlabeled images.
 
-    It prints `settings`, the parameters nested by section, and the comparisons of other experiments in the folder `tables`.
+    It prints `settings`, the parameters nested by section, the comparisons of other experiments in the folder `tables`, and of
+    those in the folder `suggestions` the tables of this experiment.
     """
     files = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
@@ -57,6 +58,7 @@ def build_page(experiment: Experiment, settings: Mapping[str, Any], *, tables: P
         ],
         validation=validation_rows(experiment),
         pseudo_labels=pseudo_label_rows(experiment, pictures),
+        suggestions=suggestion_rows(experiment, suggestions),
         settings=[(name, describe_setting(value)) for name, value in {"experiment": experiment_wide, **sections}.items()],
     )
 

@@ -10,15 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.report.record import Experiment
+from pipeline.files import digest
+from pipeline.report.record import Experiment, Round
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.images import image_of, labels_of, palette, read_label_png
 from pipeline.samples.sample_lists import Sample
+from pipeline.suggestions.table import read_suggestions
 
 LONGEST_SIDE = 480
 """Pixels; larger pictures are reduced, or a page of Cityscapes would weigh a hundred megabytes."""
 LOSSLESS_SIDE = 256
 """Pixels; larger photographs become JPEG, smaller ones are scaled up by the browser and show what JPEG does to them."""
+MOST_SUGGESTIONS = 24
+"""Suggested images of a round that are shown: who labels more reads the table."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureRow:
-    """The pictures of one image."""
+    """The pictures of one image; `note` says why it is shown, if not as an example."""
 
     image_id: str
     pictures: tuple[Picture, ...]
+    note: str = ""
 
 
 def data_uri(media_type: str, content: bytes) -> str:
@@ -74,6 +79,37 @@ def pseudo_label_rows(experiment: Experiment, number: int) -> list[PictureRow]:
         truth = [_truth(known, experiment.catalog)] if known else []
         pictures = [_image(sample), *_labels(sample, files, experiment.catalog, "pseudo labels"), *truth]
         rows.append(PictureRow(sample.image_id, tuple(pictures)))
+    return rows
+
+
+def suggestion_rows(experiment: Experiment, folder: Path) -> list[tuple[str, list[PictureRow]]]:
+    """Show the images that `python -m stages.suggest` suggests to label, by round; no true labels, which nobody has yet.
+
+    Tables of another experiment, or of this one before something changed, are left out: they name another selection.
+
+    Raises:
+        ValueError: a table is damaged, or names an image that is not unlabeled.
+    """
+    shown = []
+    for student in experiment.students:
+        table = folder / f"{student.key}.tsv"
+        if table.is_file() and (rows := _suggested(experiment, student, table)):
+            shown.append((student.label, rows))
+    return shown
+
+
+def _suggested(experiment: Experiment, student: Round, table: Path) -> list[PictureRow]:
+    suggestions, selection = read_suggestions(table)
+    if selection != digest(student.folder / "selection.json"):
+        return []
+    samples = {sample.image_id: sample for sample in experiment.unlabeled}
+    rows = []
+    for place, each in enumerate(suggestions[:MOST_SUGGESTIONS], start=1):
+        if (sample := samples.get(each.image_id)) is None:
+            raise ValueError(f"{table} - expected unlabeled images - found {each.image_id} - run `python -m stages.suggest`")
+        file = student.folder / "pseudo_labels" / f"{sample.image_id}.png"
+        pictures = [_image(sample), *_labels(sample, [(student.label, file)], experiment.catalog, "pseudo labels")]
+        rows.append(PictureRow(f"{place}. {sample.image_id}", tuple(pictures), note=each.reason))
     return rows
 
 

@@ -62,7 +62,9 @@ class Page(HTMLParser):
 
 
 def build(folder: Path, case: Case, pictures: int = 2) -> str:
-    return build_page(read_case(folder, case), case.settings, tables=folder / "tables", pictures=pictures)
+    return build_page(
+        read_case(folder, case), case.settings, tables=folder / "tables", suggestions=folder / "suggestions", pictures=pictures
+    )
 
 
 @pytest.mark.parametrize("name", CASES)

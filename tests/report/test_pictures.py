@@ -7,11 +7,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.files import digest
 from pipeline.report.figures import class_distributions, class_iou, training_curves, validation_curves
 from pipeline.report.label_figures import accuracy_by_region, confidence_histograms, reliability
 from pipeline.report.label_tables import group_table, overlap_table
-from pipeline.report.pictures import LONGEST_SIDE, Picture, pseudo_label_rows, validation_rows
+from pipeline.report.pictures import (
+    LONGEST_SIDE,
+    MOST_SUGGESTIONS,
+    Picture,
+    pseudo_label_rows,
+    suggestion_rows,
+    validation_rows,
+)
 from pipeline.samples.images import NO_LABEL_COLOR, read_label_png
+from pipeline.suggestions.table import Suggestion, write_suggestions
 from tests.report.cases import Case, read_case
 
 
@@ -106,3 +115,41 @@ def test_what_is_not_known_is_not_drawn(tmp_path: Path) -> None:
 
 def test_without_snapshots_there_is_no_validation_curve(tmp_path: Path) -> None:
     assert validation_curves(read_case(tmp_path, Case())) is None
+
+
+def write_table(folder: Path, image_ids: list[str], *, key: str = "1", selection: str | None = None) -> Path:
+    rows = [Suggestion(image_id, Path("x.png"), 1.0, f"likely holds {image_id}") for image_id in image_ids]
+    own = selection or digest(folder / f"rounds/{key}/selection.json")
+    write_suggestions(folder / f"suggestions/{key}.tsv", rows, selection=own)
+    return folder / "suggestions"
+
+
+def test_suggested_images_are_shown_in_order_with_their_reason_and_without_true_labels(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    [(label, rows)] = suggestion_rows(experiment, write_table(tmp_path, ["unlabeled_1", "unlabeled_0"]))
+    assert label == "Round 1"
+    assert [(row.image_id, row.note) for row in rows] == [
+        ("1. unlabeled_1", "likely holds unlabeled_1"), ("2. unlabeled_0", "likely holds unlabeled_0"),
+    ]  # fmt: skip
+    assert [picture.caption for picture in rows[0].pictures] == ["image", "pseudo labels, round 1"]
+
+
+def test_suggestions_of_another_experiment_are_not_shown(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    assert suggestion_rows(experiment, tmp_path / "nowhere") == []
+    assert suggestion_rows(experiment, write_table(tmp_path, ["unlabeled_1"], selection="ab" * 32)) == []
+    write_table(tmp_path, ["unlabeled_1"], key="2", selection=digest(tmp_path / "rounds/1/selection.json"))
+    assert suggestion_rows(experiment, tmp_path / "suggestions") == []
+
+
+def test_a_page_shows_no_more_suggestions_than_a_person_looks_at(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case(sizes=((2, 3),) * (MOST_SUGGESTIONS + 3)))
+    names = [sample.image_id for sample in experiment.unlabeled]
+    [(_, rows)] = suggestion_rows(experiment, write_table(tmp_path, names))
+    assert len(rows) == MOST_SUGGESTIONS
+
+
+def test_a_suggestion_that_is_no_unlabeled_image_is_one_line(tmp_path: Path) -> None:
+    experiment = read_case(tmp_path, Case())
+    with pytest.raises(ValueError, match=r"suggestions/1\.tsv - expected unlabeled images - found val_0 - run `python -m"):
+        suggestion_rows(experiment, write_table(tmp_path, ["val_0"]))

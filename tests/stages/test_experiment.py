@@ -70,7 +70,7 @@ def test_git_tracks_the_summary_and_no_other_artifact(experiment: Path) -> None:
     tracked = [
         name
         for name in git(experiment, "ls-files", "data").split()
-        if not name.startswith(("data/raw", "data/lists", "data/settings", "data/tables"))
+        if not name.startswith(("data/raw", "data/lists", "data/settings", "data/suggestions", "data/tables"))
     ]
     assert tracked == ["data/.gitignore", "data/summary.json"]
 
