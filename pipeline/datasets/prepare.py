@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.check import check_samples
 from pipeline.datasets.data_set import DataSet
-from pipeline.datasets.find import find_data_set, find_source
+from pipeline.datasets.find import find_data_set, find_source, source_place
+from pipeline.datasets.folders.archive import name_archives
 from pipeline.datasets.splits import Split, build_split
 from pipeline.datasets.target_priors import target_priors
 from pipeline.machine.progress import Progress
@@ -47,8 +48,23 @@ def prepare_data_set(
     Raises:
         ValueError: the data set is incomplete, a file is damaged, or a list or the split asks for what is not there.
     """
-    data_set = find_data_set(params, drawn=folder)
-    source = find_source(params, data_set, drawn=folder)
+
+    def spell(text: str) -> str:
+        named = name_archives(text, Path(params.source_root), source_place(params, folder))
+        return name_archives(named, Path(params.root), folder)
+
+    try:
+        remarks = _prepare(params, folder, out=out, lists=lists, seed=seed, workers=workers, progress=progress)
+    except ValueError as error:
+        raise ValueError(spell(str(error))) from error
+    return [spell(remark) for remark in remarks]
+
+
+def _prepare(
+    params: DataParams, folder: Path, *, out: Path, lists: Path, seed: int, workers: int, progress: Progress
+) -> list[str]:
+    data_set = find_data_set(params, drawn=folder, workers=workers)
+    source = find_source(params, data_set, drawn=folder, workers=workers)
     split = build_split(data_set, source, params, lists=lists, seed=seed)
     # Two, because the labeled images of another data set spell their labels in their own way.
     data_set.catalog.write(folder / "catalog.json")

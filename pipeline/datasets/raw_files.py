@@ -78,14 +78,29 @@ def collect(files: Iterable[tuple[str, Path, Path | None]], *, where: Path, data
     Raises:
         ValueError: there is no image, an id comes twice, or it cannot name a file.
     """
-    pairs: dict[str, Pair] = {}
-    for image_id, image, labels in files:
-        if check_image_id(image_id, str(image)) in pairs:
-            raise ValueError(f"{image} - expected every name once - {pairs[image_id].image} has it too - rename one")
-        pairs[image_id] = Pair(image, labels)
-    if not pairs:
-        raise ValueError(f"{where} - expected images of {data_set} - found none - complete the download or set data.root")
+    pairs, faults = gather(files, where=where, data_set=data_set)
+    if faults:
+        raise ValueError(faults[0])
     return pairs
+
+
+def gather(files: Iterable[tuple[str, Path, Path | None]], *, where: Path, data_set: str) -> tuple[dict[str, Pair], list[str]]:
+    """Do what `collect` does, but return all that is wrong instead of raising the first."""
+    pairs: dict[str, Pair] = {}
+    faults: list[str] = []
+    for image_id, image, labels in files:
+        try:
+            check_image_id(image_id, str(image))
+        except ValueError as error:
+            faults.append(str(error))
+            continue
+        if image_id in pairs:
+            faults.append(f"{image} - expected every name once - {pairs[image_id].image} has it too - rename one")
+            continue
+        pairs[image_id] = Pair(image, labels)
+    if not pairs and not faults:
+        faults.append(f"{where} - expected images of {data_set} - found none - complete the download or set data.root")
+    return pairs, faults
 
 
 def expect_images(labels: Iterable[tuple[Path, Path]], *, remedy: str = "complete the download") -> None:

@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from pipeline.datasets.folder import find_folder
+from pipeline.datasets import folder
+from pipeline.datasets.data_set import DataSet
 from pipeline.datasets.prepare import prepare_data_set
 from pipeline.params import read_params
 from tests.datasets.layouts import save, write_folder
 from tests.workspace import ROOT
 
 LABELS = np.zeros((24, 40), np.uint8)
+
+
+def find_folder(root: Path) -> DataSet:
+    return folder.find_folder(root, drawn=root.parent / "drawn", workers=1)
 
 
 @pytest.fixture
@@ -162,7 +167,7 @@ def test_what_is_left_out_is_counted_and_named(root: Path) -> None:
     assert "labels: 1 left out" in labels
 
 
-def test_a_mask_of_0_and_255_is_told_to_declare_255(tmp_path: Path) -> None:
+def test_masks_of_0_and_255_alone_are_two_classes_and_with_a_third_255_must_be_declared(tmp_path: Path) -> None:
     mask = np.zeros((24, 40), np.uint8)
     mask[:, 20:] = 255
     for index in range(8):
@@ -170,7 +175,12 @@ def test_a_mask_of_0_and_255_is_told_to_declare_255(tmp_path: Path) -> None:
         if index < 5:
             save(tmp_path / f"mine/labels/{index}.png", mask)
     (tmp_path / "mine/classes.yaml").write_text("classes: [background, building]\n")
-    with pytest.raises(ValueError, match=r"none of building, while 50.0 % .* declare it: {name: building, id: 255}; if"):
+    (line,) = (line for line in prepare(tmp_path) if "255" in line)
+    assert line.endswith(
+        "label files hold 0 and 255 alone, and 255 is read as building; `ignore: [255]` in classes.yaml if it is no class"
+    )
+    (tmp_path / "mine/classes.yaml").write_text("classes: [background, building, car]\n")
+    with pytest.raises(ValueError, match=r"none of building, car, while 50.0 % .* declare it: {name: building, id: 255}; if"):
         prepare(tmp_path)
     (tmp_path / "mine/classes.yaml").write_text("classes: [background, {name: building, id: 255}]\n")
     remarks = prepare(tmp_path)
@@ -194,10 +204,10 @@ def test_turned_images_are_counted_and_all_wrong_files_named(root: Path, tmp_pat
         prepare(tmp_path)
 
 
-def prepare(folder: Path) -> list[str]:
-    """Prepare the data set in `folder/mine`."""
+def prepare(place: Path) -> list[str]:
+    """Prepare the data set in `place/mine`."""
     params = read_params(ROOT / "params.yaml").data
-    own = params.model_copy(update={"name": "folder", "root": str(folder / "mine"), "labeled_fraction": 1.0})
-    out = folder / "prepared"
+    own = params.model_copy(update={"name": "folder", "root": str(place / "mine"), "labeled_fraction": 1.0})
+    out = place / "prepared"
     out.mkdir(exist_ok=True)
-    return prepare_data_set(own, out, out=out, lists=folder, seed=0, workers=1, progress=lambda items, **_: items)
+    return prepare_data_set(own, out, out=out, lists=place, seed=0, workers=1, progress=lambda items, **_: items)
