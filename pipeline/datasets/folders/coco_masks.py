@@ -85,12 +85,12 @@ def draw_regions(regions: Sequence[tuple[int, Region]], size: tuple[int, int], *
 
 def _pixels(segmentation: Segmentation, size: tuple[int, int]) -> NDArray[np.bool_]:
     height, width = size
-    if isinstance(segmentation, RunLengths):
-        runs = _runs(segmentation)
-        inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-        return inside.reshape(width, height).T
-    drawn: NDArray[np.uint8] = coco.decode(coco.merge(coco.frPyObjects(segmentation, height, width)))
-    return drawn.astype(np.bool_)
+    if not isinstance(segmentation, RunLengths):
+        drawn = coco.merge(coco.frPyObjects(segmentation, height, width))
+        segmentation = RunLengths(size=size, counts=drawn["counts"].decode("ascii"))
+    runs = _runs(segmentation)
+    inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return inside.reshape(width, height).T
 
 
 def _runs(lengths: RunLengths) -> list[int]:
