@@ -294,7 +294,11 @@ def write_cvat(root: Path, *, images: str | None = "JPEGImages", labeled: int = 
             table[:3] = colors
             mask = (labels, table.tobytes()) if palette else (colors[labels], None)
             save(root / f"SegmentationClass/{name}.png", *mask)
-            save(root / f"SegmentationObject/{name}.png", colors[labels])
+            # Instances have VOC's colors in the order of their numbers, whatever the classes have.
+            save(
+                root / f"SegmentationObject/{name}.png",
+                np.array([palette_color(number) for number in range(3)], np.uint8)[labels],
+            )
             known[name.replace("/", "_")] = labels
     lines = [f"{name}:{','.join(map(str, color))}::" for name, color in TOOL_CLASSES.items()]
     text(root / "labelmap.txt", "# label:color_rgb:parts:actions", *lines)
