@@ -38,15 +38,11 @@ def look_into(root: Path, *, drawn: Path, workers: int, classes: DeclaredClasses
     Raises:
         ValueError: nothing can be said of the folder before that is mended.
     """
-    unpacked = drawn / UNPACKED
-    if is_archive(root):
-        root = unpack(root, unpacked)
-    elif root.is_file():
-        raise ValueError(f"{root} - expected a folder or a zip archive - found another file - name what holds your images")
+    root = open_root(root, drawn)
     by_hand = any((root / name).is_dir() for name in LABEL_FOLDERS)
     if by_hand and (root / CLASSES_FILE).is_file():
         return look_at_own(root, workers=workers)
-    folders = [root, *(unpack(archive, unpacked) for archive in _exports_in(root))] if root.is_dir() else []
+    folders = [root, *(unpack(archive, drawn / UNPACKED) for archive in _exports_in(root))] if root.is_dir() else []
     cvat = [export for folder in folders for export in find_exports(folder)]
     coco = [file for folder in folders for file in find_annotation_files(folder)]
     if bool(cvat) + bool(coco) + by_hand > 1:
@@ -64,6 +60,19 @@ def look_into(root: Path, *, drawn: Path, workers: int, classes: DeclaredClasses
     if coco:
         return look_at_coco(root, folders, drawn, workers=workers)
     return look_at_own(root, workers=workers, classes=classes)
+
+
+def open_root(root: Path, drawn: Path) -> Path:
+    """Return `root`, unpacked below `drawn` where it is an archive.
+
+    Raises:
+        ValueError: it is a file of another kind, or see `unpack`.
+    """
+    if is_archive(root):
+        return unpack(root, drawn / UNPACKED)
+    if root.is_file():
+        raise ValueError(f"{root} - expected a folder or a zip archive - found another file - name what holds your images")
+    return root
 
 
 def _exports_in(root: Path) -> Sequence[Path]:

@@ -117,6 +117,11 @@ def damage_color(root: Path) -> None:
     save(root / "SegmentationClass/park.png", np.full((24, 36, 3), (64, 0, 128), np.uint8))
 
 
+def clear_masks(root: Path) -> None:
+    for file in (root / "SegmentationClass").rglob("*.png"):
+        file.unlink()
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a class twice": (
         lambda root: rewrite_map(root, "background:0,0,0::", "road:128,64,128::", "car:0,0,142::", "road:1,2,3::"),
@@ -152,7 +157,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "park.png - expected one mask of each image - mine/SegmentationClass/park.bmp is another - remove one",
     ),
     "no mask": (
-        lambda root: [file.unlink() for file in (root / "SegmentationClass").rglob("*.png")],
+        clear_masks,
         "SegmentationClass - expected masks of images - found none - annotate some and export again",
     ),
     "a wrong val.txt": (lambda root: text(root / "val.txt", "nobody"), "val.txt - entry 1 - expected an image of the data set"),

@@ -1,5 +1,6 @@
 """A folder of one's own: what `classes.yaml` may say, and what is refused with the key or the file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from pipeline.datasets import folder
 from pipeline.datasets.data_set import DataSet
 from pipeline.datasets.prepare import prepare_data_set
 from pipeline.params import read_params
+from pipeline.samples.images import read_labels
 from tests.datasets.layouts import save, write_folder
 from tests.workspace import ROOT
 
@@ -211,3 +213,91 @@ def prepare(place: Path) -> list[str]:
     out = place / "prepared"
     out.mkdir(exist_ok=True)
     return prepare_data_set(own, out, out=out, lists=place, seed=0, workers=1, progress=lambda items, **_: items)
+
+
+@pytest.mark.parametrize(
+    ("rename", "example"),
+    [
+        (lambda stem, _: f"{stem}_mask", "_mask for the image"),
+        (lambda stem, _: f"{stem}-gt", "-gt for the image"),
+        (lambda stem, _: f"mask_{stem}", "like mask_"),
+        (lambda _, image: image, "for the image"),
+    ],
+)
+def test_what_a_tool_adds_to_the_names_of_all_label_files_is_understood_and_said(
+    rename: Callable[[str, str], str], example: str, root: Path
+) -> None:
+    plain = find_folder(root)
+    for image in [file for file in (root / "images").rglob("*") if file.is_file()]:
+        labels = (root / "labels" / image.relative_to(root / "images")).with_suffix(".png")
+        if labels.exists():
+            labels.rename(labels.with_name(f"{rename(image.stem, image.name)}.png"))
+    data_set = find_folder(root)
+    assert {image_id for image_id, pair in data_set.train.items() if pair.labels} == {
+        image_id for image_id, pair in plain.train.items() if pair.labels
+    }
+    (line,) = data_set.remarks
+    assert example in line
+    assert line.endswith("and are read so")
+
+
+def test_a_number_before_a_number_is_no_addition_of_a_tool(tmp_path: Path) -> None:
+    for number in range(10):
+        save(tmp_path / f"mine/images/{number}.png", np.full((24, 40, 3), number, np.uint8))
+        save(tmp_path / f"mine/labels/1{number}.png", LABELS)
+    declare(tmp_path / "mine", "classes: [a, b]")
+    with pytest.raises(
+        ValueError, match=r"images/10\.\* - expected the image of .*labels/10\.png - found none - name both alike"
+    ):
+        find_folder(tmp_path / "mine")
+
+
+def test_label_files_may_lie_in_masks(root: Path) -> None:
+    plain = find_folder(root)
+    (root / "labels").rename(root / "masks")
+    assert {pair.image for pair in find_folder(root).train.values() if pair.labels} == {
+        pair.image for pair in plain.train.values() if pair.labels
+    }
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "LA"])
+def test_masks_of_two_values_are_read_in_every_mode_that_tools_write(mode: str, tmp_path: Path) -> None:
+    drawn = np.kron(np.random.default_rng(0).integers(0, 2, (4, 5)), np.ones((6, 8))).astype(np.uint8)
+    for index in range(5):
+        save(tmp_path / f"mine/images/{index}.webp", np.full((24, 40, 3), 9 * index, np.uint8))
+        picture = Image.fromarray(drawn * 255).convert(mode if mode != "P" else "L")
+        if mode == "P":
+            picture.putpalette(bytes([0, 0, 0] * 255 + [255, 255, 255]))
+        (tmp_path / "mine/labels").mkdir(exist_ok=True)
+        picture.save(tmp_path / f"mine/labels/{index}.png")
+    declare(tmp_path / "mine", "classes: [background, building]")
+    data_set = find_folder(tmp_path / "mine")
+    for pair in data_set.train.values():
+        assert pair.labels
+        assert np.array_equal(read_labels(pair.labels, data_set.catalog, size=(24, 40)), drawn)
+
+
+def test_two_classes_with_255_as_a_number_among_others_stay_as_they_were(tmp_path: Path) -> None:
+    for index, values in enumerate(([0, 1], [0, 255], [0, 1])):
+        save(tmp_path / f"mine/images/{index}.png", np.zeros((24, 40, 3), np.uint8))
+        save(tmp_path / f"mine/labels/{index}.png", np.full((24, 40), values * 20, np.uint8))
+    declare(tmp_path / "mine", "classes: [background, building]")
+    data_set = find_folder(tmp_path / "mine")
+    assert data_set.catalog.train_ids == {0: 0, 1: 1, 255: 255}
+    assert data_set.remarks == ()
+
+
+def test_all_that_is_wrong_with_a_folder_is_found_at_once(root: Path) -> None:
+    save(root / "labels/Straße 08.jpg", LABELS)
+    save(root / "labels/Straße 01.bmp", LABELS)
+    save(root / "labels/nobody.png", LABELS)
+    (root / "val.txt").write_text("nobody\n")
+    found = folder.look_into(root, drawn=root.parent / "drawn", workers=1)
+    assert [fault.partition(" - ")[0].rpartition("/")[2] for fault in found.faults] == [
+        "Straße 01.png",
+        "Straße 08.jpg",
+        "nobody.*",
+        "val.txt",
+    ]
+    with pytest.raises(ValueError, match=r"Straße 01\.png - .* \(wrong too: .*Straße 08\.jpg, .*nobody\.\*, .*val\.txt\)"):
+        find_folder(root)
