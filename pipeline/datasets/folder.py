@@ -6,7 +6,8 @@ from pathlib import Path
 from pipeline.datasets.data_set import DataSet
 from pipeline.datasets.folders.archive import UNPACKED, is_archive, list_archive, unpack
 from pipeline.datasets.folders.classes import CLASSES_FILE, DeclaredClasses
-from pipeline.datasets.folders.coco import find_annotation_files, look_at_coco
+from pipeline.datasets.folders.coco import look_at_coco
+from pipeline.datasets.folders.coco_files import find_annotation_files
 from pipeline.datasets.folders.cvat import MASKS, find_exports, look_at_cvat
 from pipeline.datasets.folders.found import Found
 from pipeline.datasets.folders.own import LABEL_FOLDERS, look_at_own

@@ -1,6 +1,6 @@
 """What finders share: folders that must be there, images and label files that belong together."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pipeline.datasets.data_set import Pair
@@ -38,8 +38,11 @@ def find_images(folder: Path) -> list[Path]:
     return [file for file in _visible(folder) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
 
 
-def passed_over(folder: Path) -> list[str]:
-    """Say in one line what `find_images` leaves out below `folder`, or in none; what the system or a dot hides needs no word."""
+def passed_over(folder: Path, known: Collection[str] = ()) -> list[str]:
+    """Say in one line what `find_images` leaves out below `folder`, or in none.
+
+    What the system or a dot hides needs no word, nor do files whose endings are `known`.
+    """
     names = []
     for file in _visible(folder):
         name = file.relative_to(folder).as_posix()
@@ -47,7 +50,7 @@ def passed_over(folder: Path) -> list[str]:
             names.append(f"{name} (a link to nothing)")
         elif file.is_symlink() and file.is_dir():
             names.append(f"{name} (a linked folder)")
-        elif file.is_file() and file.suffix.lower() not in IMAGE_SUFFIXES and file.name.lower() not in _OF_THE_SYSTEM:
+        elif file.is_file() and not (file.suffix.lower() in {*IMAGE_SUFFIXES, *known} or file.name.lower() in _OF_THE_SYSTEM):
             names.append(name)
     if not names:
         return []

@@ -162,7 +162,7 @@ def test_the_parts_of_roboflow_are_train_pool_and_validation_part_and_its_root_c
     assert sorted(data_set.train) == ["train_train1_jpg.rf.0a1b", "train_train2_jpg.rf.0a1b"]
     assert sorted(data_set.val) == ["valid_valid1_jpg.rf.0a1b", "valid_valid2_jpg.rf.0a1b"]
     assert data_set.catalog.class_names == ("background", "road", "car")
-    assert any("2 images of _annotations.coco.json are a test part, left out" in line for line in data_set.remarks)
+    assert any("2 images that files of a test part list are left out" in line for line in data_set.remarks)
 
 
 def test_paths_of_the_machine_that_annotated_lead_to_the_images_here(tmp_path: Path) -> None:

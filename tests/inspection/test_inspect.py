@@ -68,6 +68,9 @@ def test_what_lies_there_is_said_and_prepare_takes_it_and_nothing_is_written(lay
     assert prepared.exit_code == 0, prepared.stderr
     (split,) = re.findall(r"\d+ labeled, \d+ unlabeled, \d+ validation images", result.stdout)
     assert split in prepared.stderr
+    labeled = [line.split("\t") for line in Path("prepared/labeled.tsv").read_text().splitlines()[1:-1]]
+    assert labeled
+    assert all(Path(path).is_file() for line in labeled for path in (line[3], line[5])), "also what prepare has unpacked or drawn"
     unlabeled = [line.split("\t") for line in Path("prepared/unlabeled.tsv").read_text().splitlines()[1:-1]]
     pixels = sum(int(line[1]) * int(line[2]) for line in unlabeled)
     assert f"9 bytes (3 classes, float16) for each of {pixels:,} unlabeled pixels" in result.stdout
@@ -223,10 +226,21 @@ def test_turned_photographs_and_what_is_left_out_are_counted(mine: Path) -> None
     with Image.open(mine / "images/Straße 08.png") as picture:
         picture.copy().save(mine / "images/Straße 08.png", exif=exif)
     (mine / "images/IMG_1.HEIC").write_bytes(b"x")
+    (mine / "masks").mkdir()
     said = inspect(mine).stdout
     assert "turned by their EXIF orientation: 1 images; label files must show them upright" in said
     assert "images: 1 left out, as .bmp" in said
     assert "save HEIC as JPEG" in said
+    assert "mine/masks: not looked at, as labels is there" in said
+
+
+@pytest.mark.parametrize("write", [write_cvat, write_coco])
+def test_what_is_left_out_beside_an_export_is_counted(write: Callable[[Path], object], mine: Path) -> None:
+    write(mine)
+    (mine / "IMG_1.HEIC").write_bytes(b"x")
+    (line,) = (line for line in inspect(mine).stdout.splitlines() if "left out, as" in line)
+    assert "mine: 1 left out, as " in line
+    assert line.endswith("IMG_1.HEIC; save HEIC as JPEG")
 
 
 def test_series_of_numbered_names_are_named_unless_a_validation_part_is_there(mine: Path) -> None:

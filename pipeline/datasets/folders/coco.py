@@ -3,20 +3,19 @@
 Reference: cocodataset.org, Data format; tried with what datumaro 1.13 writes.
 """
 
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from pipeline.datasets.data_set import DataSet, Pair
 from pipeline.datasets.folders.classes import CLASSES_FILE, choose_color, read_classes
-from pipeline.datasets.folders.coco_masks import Region, Segmentation, check_segmentation, draw_regions
+from pipeline.datasets.folders.coco_files import AnnotationFile, ListedImage, read_annotation_files
+from pipeline.datasets.folders.coco_masks import Region, check_segmentation, draw_regions
 from pipeline.datasets.folders.found import Found, divide
 from pipeline.datasets.folders.names import id_of, key_of, one_form
-from pipeline.datasets.raw_files import find_images, gather
+from pipeline.datasets.raw_files import find_images, gather, passed_over
 from pipeline.machine.parallel import map_ordered
 from pipeline.samples.catalog import IGNORE_INDEX, Catalog, Color
 from pipeline.samples.images import size_of, write_label_png
@@ -26,53 +25,9 @@ DRAWN = "annotations"
 """Folder, below that of what `prepare` draws, of the label files."""
 BACKGROUND = "background"
 """Class of the pixels without an annotation."""
-_KEYS = (b'"images"', b'"annotations"', b'"categories"')
 _MOST_NAMES = 5
-
-
-class _Loose(BaseModel):
-    """Tools add keys of their own, and each others."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Image(_Loose):
-    id: int | str
-    file_name: str = Field(min_length=1)
-    width: int | None = Field(None, ge=1)
-    height: int | None = Field(None, ge=1)
-
-
-class _Category(_Loose):
-    id: int
-    name: str = Field(min_length=1)
-    supercategory: str | None = None
-
-
-class _Annotation(_Loose):
-    id: int | str | None = None
-    image_id: int | str
-    category_id: int
-    segmentation: Segmentation | None = None
-    iscrowd: bool = False
-
-
-class _File(_Loose):
-    images: list[_Image]
-    annotations: list[_Annotation]
-    categories: list[_Category]
-
-
-@dataclass(frozen=True)
-class _Annotations:
-    """One annotation file."""
-
-    path: Path
-    content: _File
-
-    def is_part(self, *words: str) -> bool:
-        """Tell whether the file or its folder is named for a part: instances_val2017.json, valid/_annotations.coco.json."""
-        return bool({*words} & set(re.split("[^a-z]+", f"{self.path.parent.name}/{self.path.stem}".lower())))
+_KNOWN = frozenset({".json", ".txt", ".yaml", ".zip"})
+"""Endings of files that need no word."""
 
 
 @dataclass
@@ -81,25 +36,15 @@ class _Annotated:
 
     Attributes:
         file: the image.
+        size: height and width, upright.
         regions: category and region, in the order of the files and of their annotations.
         files: that have regions of it.
     """
 
     file: Path
+    size: tuple[int, int]
     regions: list[tuple[str, Region]]
     files: set[Path]
-
-
-def find_annotation_files(folder: Path) -> list[Path]:
-    """Return the COCO files in `folder` and in the folders directly in it, by what they hold, whatever they are called."""
-    files = sorted([*folder.glob("*.json"), *folder.glob("*/*.json")])
-    visible = [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
-    return [file for file in visible if file.is_file() and _looks_like_coco(file)]
-
-
-def _looks_like_coco(file: Path) -> bool:
-    content = file.read_bytes()
-    return all(key in content for key in _KEYS)
 
 
 def look_at_coco(root: Path, folders: Sequence[Path], drawn: Path, *, workers: int) -> Found:
@@ -117,63 +62,61 @@ def look_at_coco(root: Path, folders: Sequence[Path], drawn: Path, *, workers: i
     """
     faults: list[str] = []
     remarks: list[str] = []
-    files = [read for folder in folders for path in find_annotation_files(folder) if (read := _read(path, faults))]
-    tests = [file for file in files if file.is_part("test")]
-    kept = [file for file in files if file not in tests] or files
+    files = read_annotation_files(folders, faults)
     pictures = [(folder, file) for folder in folders for file in find_images(folder)]
-    places = _Places(pictures)
-    annotated = _join(kept, places, faults)
-    left_out = {
-        found
-        for file in tests
-        if file not in kept
-        for image in file.content.images
-        if (found := places.find(image.file_name, file.path))
-    }
+    places = _Places(file for _, file in pictures)
+    kept = [file for file in files if not file.is_part("test")] or files
+    left_out = _listed([file for file in files if file not in kept], places)
     if left_out:
-        remarks.append(
-            f"{root}: {len(left_out)} images of {', '.join(file.path.name for file in tests)} are a test part, left out"
-        )
-    categories = _categories(kept, faults, remarks)
-    catalog, values = _classes(root, categories, faults, remarks)
+        remarks.append(f"{root}: {len(left_out)} images that files of a test part list are left out")
+    annotated = _join(kept, places, faults)
+    catalog, values = _classes(root, _categories(kept, faults, remarks), faults, remarks)
     listed = ((_image_id(file, folder), file, None) for folder, file in pictures if file not in left_out)
     pairs, wrong = gather(listed, where=root, data_set="COCO")
-    faults += wrong if not files or pictures else ()
-    ids = {pair.image: image_id for image_id, pair in pairs.items()}
-    works = [(image_id, annotated[file]) for file, image_id in ids.items() if file in annotated and annotated[file].regions]
-    (drawn / DRAWN).mkdir(parents=True, exist_ok=True)
-
-    def draw(work: tuple[str, _Annotated]) -> tuple[str, Path] | ValueError:
-        image_id, image = work
-        target = drawn / DRAWN / f"{image_id}.png"
-        try:
-            regions = [(values.get(name, IGNORE_INDEX), region) for name, region in image.regions]
-            rest = values.get(BACKGROUND, IGNORE_INDEX)
-            write_label_png(target, draw_regions(regions, size_of(image.file), rest=rest), catalog.colors)
-        except ValueError as error:
-            return error
-        return image_id, target
-
-    for result in map_ordered(draw, works, workers=workers):
-        if isinstance(result, ValueError):
-            faults.append(str(result))
-        else:
-            pairs[result[0]] = Pair(pairs[result[0]].image, result[1])
-    remarks += _remarks(root, kept, annotated.values())
+    faults += wrong if pictures or not files else ()
+    works = {image_id: annotated[pair.image] for image_id, pair in pairs.items() if pair.image in annotated}
+    works = {image_id: image for image_id, image in works.items() if image.regions}
+    label_files = _draw(works, drawn / DRAWN, catalog, values, workers=workers)
+    pairs = {image_id: Pair(pair.image, label_files.get(image_id)) for image_id, pair in pairs.items()}
+    remarks += [*_remarks(root, kept, annotated.values()), *(line for folder in folders for line in passed_over(folder, _KNOWN))]
     if pairs and not works and not faults:
         faults.append(f"{root} - expected annotations with a segmentation - found none - export polygons or masks, not boxes")
-    held_out = {ids[file] for file in _of_part(kept, places, "val", "valid", "validation") if file in ids}
-    train, val = divide(root, pairs, held_out, faults)
+    of_val = [file for file in kept if file.is_part("val", "valid", "validation")]
+    held_out = _listed(of_val, places) if len(of_val) < len(kept) else set()
+    ids = (image_id for image_id, pair in pairs.items() if pair.image in held_out)
+    train, val = divide(root, pairs, ids, faults)
     many = f"{len(kept)} file{'s' * (len(kept) > 1)}: {', '.join(file.path.name for file in kept[:_MOST_NAMES])}"
     return Found(f"COCO, {many}", DataSet(catalog, train, val, remarks=tuple(remarks)), tuple(faults))
+
+
+def _draw(
+    works: Mapping[str, _Annotated], folder: Path, catalog: Catalog, values: Mapping[str, int], *, workers: int
+) -> dict[str, Path]:
+    """Draw label files of images by their id; categories that have no value have no class."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rest = values.get(BACKGROUND, IGNORE_INDEX)
+
+    def draw(image_id: str) -> Path:
+        image, target = works[image_id], folder / f"{image_id}.png"
+        regions = [(values.get(name, IGNORE_INDEX), region) for name, region in image.regions]
+        write_label_png(target, draw_regions(regions, image.size, rest=rest), catalog.colors)
+        return target
+
+    return dict(zip(works, map_ordered(draw, works, workers=workers), strict=True))
+
+
+def _listed(files: Iterable[AnnotationFile], places: "_Places") -> set[Path]:
+    """Return the images that files list, as far as they are here."""
+    found = (places.find(image.file_name, file.path) for file in files for image in file.content.images)
+    return {image for image in found if image}
 
 
 class _Places:
     """Where the images lie that annotation files name: tools write paths of their own machines."""
 
-    def __init__(self, pictures: Iterable[tuple[Path, Path]]) -> None:
+    def __init__(self, pictures: Iterable[Path]) -> None:
         self._by_name: dict[str, list[tuple[tuple[str, ...], Path]]] = {}
-        for _, file in pictures:
+        for file in pictures:
             parts = PurePosixPath(one_form(file.as_posix())).parts
             self._by_name.setdefault(parts[-1], []).append((parts, file))
 
@@ -204,74 +147,71 @@ def _image_id(file: Path, folder: Path) -> str:
     return id_of(PurePosixPath(*key.parts[1:]) if len(key.parts) > 1 and key.parts[0] == "images" else key)
 
 
-def _read(path: Path, faults: list[str]) -> _Annotations | None:
-    try:
-        return _Annotations(path, _File.model_validate(json.loads(path.read_bytes())))
-    except ValidationError as error:
-        faults.append(describe_error(path, error, remedy="export it again"))
-    except (ValueError, RecursionError) as error:
-        faults.append(f"{path} - expected COCO JSON - found {error} - export it again")
-    return None
-
-
-def _join(files: Sequence[_Annotations], places: _Places, faults: list[str]) -> dict[Path, _Annotated]:
-    """Return the listed images with the regions of all files."""
+def _join(files: Sequence[AnnotationFile], places: _Places, faults: list[str]) -> dict[Path, _Annotated]:
+    """Return the listed images that are here with the regions of all files."""
     known: dict[Path, _Annotated] = {}
-    for path, content in ((file.path, file.content) for file in files):
-        by_id: dict[int | str, _Annotated] = {}
-        names = {category.id: category.name for category in content.categories}
-        sizes: dict[int | str, tuple[int, int]] = {}
-        for image in content.images:
-            where = f"{path} - image {image.id}"
-            file = places.find(image.file_name, path)
-            known_before = image.id in sizes
-            sizes.setdefault(image.id, (0, 0))
-            if known_before or (file and any(one.file == file for one in by_id.values())):
-                faults.append(f"{where} - expected every image once - found {image.file_name} twice - export it again")
-                continue
-            if file is None:
-                twins = places.count(image.file_name)
-                found = f"{twins} of that name" if twins else "none"
-                faults.append(f"{where} - expected {image.file_name} in the folder - found {found} - add it, or rename it")
-                continue
-            by_id[image.id] = known.setdefault(file, _Annotated(file, [], set()))
-            sizes[image.id] = _size(image, file, where, faults)
-        for place, annotation in enumerate(content.annotations):
-            where = f"{path} - annotation {place if annotation.id is None else annotation.id}"
-            if annotation.image_id not in sizes or annotation.category_id not in names:
-                what, which = (
-                    ("an image", annotation.image_id)
-                    if annotation.image_id not in sizes
-                    else ("a category", annotation.category_id)
-                )
-                faults.append(f"{where} - expected {what} that the file lists - found {which} - export it again")
-            elif annotation.segmentation and annotation.image_id in by_id and (size := sizes[annotation.image_id])[0]:
-                if fault := check_segmentation(annotation.segmentation, size):
+    for file in files:
+        by_id = _join_images(file, places, known, faults)
+        ids, names = {image.id for image in file.content.images}, {each.id: each.name for each in file.content.categories}
+        for place, annotation in enumerate(file.content.annotations):
+            where = f"{file.path} - annotation {place if annotation.id is None else annotation.id}"
+            image, name = by_id.get(annotation.image_id), names.get(annotation.category_id)
+            if annotation.image_id not in ids:
+                found = f"an image that the file lists - found {annotation.image_id}"
+                faults.append(f"{where} - expected {found} - export it again")
+            elif name is None:
+                found = f"a category that the file lists - found {annotation.category_id}"
+                faults.append(f"{where} - expected {found} - export it again")
+            elif image and annotation.segmentation:
+                if fault := check_segmentation(annotation.segmentation, image.size):
                     faults.append(f"{where} - {fault} - correct it in the annotation tool")
                 else:
-                    region = Region(annotation.segmentation, below=annotation.iscrowd)
-                    by_id[annotation.image_id].regions.append((names[annotation.category_id], region))
-                    by_id[annotation.image_id].files.add(path)
+                    image.regions.append((name, Region(annotation.segmentation, below=annotation.iscrowd)))
+                    image.files.add(file.path)
     return known
 
 
-def _size(image: _Image, file: Path, where: str, faults: list[str]) -> tuple[int, int]:
-    """Return height and width of an image, which are those that its file of annotations says; zeros where not."""
+def _join_images(
+    file: AnnotationFile, places: _Places, known: dict[Path, _Annotated], faults: list[str]
+) -> dict[int | str, _Annotated]:
+    """Return the images of a file by its numbers, as far as they are here and of the size that it says."""
+    by_id: dict[int | str, _Annotated] = {}
+    numbers: set[int | str] = set()
+    taken: set[Path] = set()
+    for image in file.content.images:
+        where = f"{file.path} - image {image.id}"
+        path = places.find(image.file_name, file.path)
+        if image.id in numbers or path in taken:
+            faults.append(f"{where} - expected every image once - found {image.file_name} twice - export it again")
+        elif path is None:
+            twins = places.count(image.file_name)
+            found = f"{twins} of that name" if twins else "none"
+            faults.append(f"{where} - expected {image.file_name} in the folder - found {found} - add it, or rename it")
+        elif size := _size(image, path, where, faults):
+            by_id[image.id] = known.setdefault(path, _Annotated(path, size, [], set()))
+        numbers.add(image.id)
+        if path:
+            taken.add(path)
+    return by_id
+
+
+def _size(image: ListedImage, file: Path, where: str, faults: list[str]) -> tuple[int, int] | None:
+    """Return height and width of an image, which are those that its file of annotations says; None where not."""
     try:
         size = size_of(file)
     except ValueError as error:
         faults.append(str(error))
-        return 0, 0
+        return None
     said = (image.height or size[0], image.width or size[1])
     if said == size:
         return size
     turned = said == size[::-1]
     remedy = "annotate it as viewers show it: its EXIF orientation counts" if turned else "annotate this very file"
     faults.append(f"{where} - expected the size of {file}, {size} - found {said} - {remedy}")
-    return 0, 0
+    return None
 
 
-def _categories(files: Sequence[_Annotations], faults: list[str], remarks: list[str]) -> list[str]:
+def _categories(files: Sequence[AnnotationFile], faults: list[str], remarks: list[str]) -> list[str]:
     """Return the names of the categories, by id, of several files in the order of the files."""
     names: dict[str, None] = {}
     for file in files:
@@ -316,15 +256,7 @@ def _classes(root: Path, categories: Sequence[str], faults: list[str], remarks: 
     return Catalog(name="coco", class_names=("unknown",), colors=((0, 0, 0),), train_ids={0: 0}), {}
 
 
-def _of_part(files: Sequence[_Annotations], places: _Places, *words: str) -> set[Path]:
-    """Return the images that the files of a part list, where other files are of none."""
-    part = [file for file in files if file.is_part(*words)]
-    if len(part) == len(files):
-        return set()
-    return {found for file in part for image in file.content.images if (found := places.find(image.file_name, file.path))}
-
-
-def _remarks(root: Path, files: Sequence[_Annotations], annotated: Iterable[_Annotated]) -> list[str]:
+def _remarks(root: Path, files: Sequence[AnnotationFile], annotated: Iterable[_Annotated]) -> list[str]:
     every = [annotation for file in files for annotation in file.content.annotations]
     listed = list(annotated)
     boxes, crowds = sum(not one.segmentation for one in every), sum(bool(one.segmentation) and one.iscrowd for one in every)

@@ -21,6 +21,8 @@ MASKS = "SegmentationClass"
 LABEL_MAP = "labelmap.txt"
 _NO_IMAGES = frozenset({MASKS, "SegmentationObject"})
 _IMAGE_FOLDERS = frozenset({"JPEGImages", "images"})
+_KNOWN = frozenset({".json", ".txt", ".xml", ".yaml", ".zip"})
+"""Endings of files that need no word."""
 _VALIDATION = frozenset({"val", "validation"})
 _ADD_IMAGES = 'export once more with "Save images", or put the images into `images` beside the export'
 
@@ -63,7 +65,12 @@ def look_at_cvat(root: Path, exports: Sequence[Path]) -> Found:
     if pairs and not masks:
         faults.append(f"{exports[0] / MASKS} - expected masks of images - found none - annotate some and export again")
     train, val = divide(root, pairs, _held_out(exports) & pairs.keys(), faults)
-    data_set = DataSet(catalog, train, val, remarks=tuple(_remarks(root, exports)))
+    remarks = [
+        line
+        for folder in [root, *(one for one in exports if not one.is_relative_to(root))]
+        for line in passed_over(folder, _KNOWN)
+    ]
+    data_set = DataSet(catalog, train, val, remarks=tuple(remarks))
     return Found(f"CVAT, Segmentation mask 1.1, {len(exports)} export{'s' * (len(exports) > 1)}", data_set, tuple(faults))
 
 
@@ -137,10 +144,3 @@ def _held_out(exports: Sequence[Path]) -> set[str]:
     chosen = [file for file in lists if file.stem.lower() in _VALIDATION]
     lines = (line.strip() for file in chosen for line in file.read_text("utf-8", errors="replace").splitlines())
     return {id_of(PurePosixPath(one_form(line))) for line in lines if line}
-
-
-def _remarks(root: Path, exports: Sequence[Path]) -> Iterator[str]:
-    folders = [root / name for name in sorted(_IMAGE_FOLDERS)] + [export / MASKS for export in exports]
-    for folder in folders:
-        if folder.is_dir():
-            yield from passed_over(folder)

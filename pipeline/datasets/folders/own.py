@@ -46,7 +46,8 @@ def look_at_own(root: Path, *, workers: int, classes: DeclaredClasses | None = N
             faults.append(f"{file} - expected a lossless label file - found JPEG, which changes labels - save it as PNG")
         elif (other := annotations.setdefault(key_of(file, labels), file)) != file:
             faults.append(f"{file} - expected one label file - {other} is another - remove one")
-    remarks: list[str] = []
+    unseen = [root / name for name in LABEL_FOLDERS if (root / name).is_dir() and root / name != labels]
+    remarks = [f"{folder}: not looked at, as {labels.name} is there" for folder in unseen]
     if meant := translate_keys(annotations, by_key):
         annotations = {meant[key]: file for key, file in annotations.items()}
         remarks.append(f"{labels}: {describe_addition(meant)}")
