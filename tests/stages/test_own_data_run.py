@@ -80,7 +80,7 @@ def test_edits_made_for_the_same_folder_stay(workspace: Path) -> None:
 def test_the_archive_of_an_annotation_tool_is_trained_on_as_it_is(workspace: Path) -> None:
     write_cvat(workspace.parent / "export")
     archive = write_zip(workspace.parent / "task.zip", workspace.parent / "export")
-    change_params(workspace, {"data.name": "folder", "data.root": str(archive), "data.unlabeled_count": None})
+    change_params(workspace, {"data.unlabeled_count": None, "inference.long_side": None})
     done = run(workspace, "own", "--root", f"folder={archive}", "--here")
     assert done.returncode == 0, done.stderr
     assert "5 labeled, 2 unlabeled, 1 validation images" in done.stderr
