@@ -1,5 +1,6 @@
 """A folder of one's own: what `classes.yaml` may say, and what is refused with the key or the file."""
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from pipeline.datasets.data_set import DataSet
 from pipeline.datasets.prepare import prepare_data_set
 from pipeline.params import read_params
 from pipeline.samples.images import read_labels
-from tests.datasets.layouts import save, write_folder
+from pipeline.samples.sample_lists import read_samples
+from tests.datasets.layouts import save, write_coco, write_folder, write_zip
 from tests.workspace import ROOT
 
 LABELS = np.zeros((24, 40), np.uint8)
@@ -250,6 +252,37 @@ def test_a_number_before_a_number_is_no_addition_of_a_tool(tmp_path: Path) -> No
         ValueError, match=r"images/10\.\* - expected the image of .*labels/10\.png - found none - name both alike"
     ):
         find_folder(tmp_path / "mine")
+
+
+def test_a_list_may_spell_names_in_another_unicode_form(root: Path) -> None:
+    (root / "val.txt").write_text(unicodedata.normalize("NFD", "Süd\nStraße 01\n"), encoding="utf-8")
+    save(root / "images/Süd.png", np.zeros((24, 40, 3), np.uint8))
+    assert set(find_folder(root).val) == {"Süd", "Straße 01"}
+
+
+def test_source_and_target_may_both_have_files_to_be_drawn(tmp_path: Path) -> None:
+    for name in ("source", "target"):
+        write_coco(tmp_path / name)
+    write_zip(tmp_path / "source.zip", tmp_path / "source")
+    params = read_params(ROOT / "params.yaml").data.model_copy(
+        update={
+            "name": "folder",
+            "root": str(tmp_path / "target"),
+            "source": "folder",
+            "source_root": str(tmp_path / "source.zip"),
+            "labeled_fraction": 1.0,
+        }
+    )
+    drawn, out = tmp_path / "partial", tmp_path / "prepared"
+    drawn.mkdir()
+    remarks = prepare_data_set(params, drawn, out=out, lists=tmp_path, seed=0, workers=1, progress=lambda items, **_: items)
+    drawn.rename(out)
+    labeled, val = (read_samples(out / f"{name}.tsv", labels=True) for name in ("labeled", "val"))
+    assert all(sample.labels and sample.labels.parent == out / "source/annotations" for sample in labeled)
+    assert all(sample.image.is_relative_to(out / "source/unpacked/source.zip") for sample in labeled)
+    assert all(sample.labels and sample.labels.parent == out / "annotations" for sample in val)
+    assert all(sample.image.is_file() and sample.labels and sample.labels.is_file() for sample in (*labeled, *val))
+    assert any(line.startswith(f"{tmp_path / 'source.zip'}: 6 regions") for line in remarks), remarks
 
 
 def test_label_files_may_lie_in_masks(root: Path) -> None:
