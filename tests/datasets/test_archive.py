@@ -40,11 +40,20 @@ def encrypt(archive: Path) -> None:
     archive.write_bytes(bytes(content))
 
 
+def misplace(archive: Path) -> None:
+    """Say that the list of members begins later than it does, which puts members before the beginning."""
+    content = bytearray(archive.read_bytes())
+    place = content.rindex(b"PK\5\6") + 16
+    content[place : place + 4] = (int.from_bytes(content[place : place + 4], "little") + 5000).to_bytes(4, "little")
+    archive.write_bytes(bytes(content))
+
+
 OUT = "expected files inside the archive's own folder - found "
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut short": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "mine.zip - expected a zip archive - found "),
     "empty": (lambda path: path.write_bytes(b""), "mine.zip - expected a zip archive - found File is not a zip file - export or"),
     "damaged": (damage, "mine.zip - expected a zip archive - found "),
+    "misplaced": (misplace, "mine.zip - expected a zip archive - found "),
     "encrypted": (encrypt, "mine.zip - expected a zip archive - found "),
     "up": (lambda path: pack(path, "../a.png"), f"{OUT}a path that leads out of it, '../a.png' - do not unpack it"),
     "up within": (lambda path: pack(path, "images/../../a.png"), f"{OUT}a path that leads out of it"),

@@ -79,6 +79,12 @@ def test_an_image_in_the_export_and_beside_it_is_one_where_both_are_the_same(tmp
     assert "park.png - expected one image of the name park - " in fault
 
 
+def test_an_archive_beside_what_it_unpacks_to_changes_nothing(tmp_path: Path) -> None:
+    known = write_cvat(tmp_path / "mine/task")
+    write_zip(tmp_path / "mine/task.zip", tmp_path / "mine/task")
+    check(find(tmp_path / "mine"), known)
+
+
 def test_names_of_another_unicode_form_are_the_same(tmp_path: Path) -> None:
     known = write_cvat(tmp_path / "mine")
     mask = tmp_path / "mine/SegmentationClass/Süd 3.png"
@@ -153,7 +159,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         'SegmentationClass/hill.png - found none - export once more with "Save images", or put the images into `images` beside',
     ),
     "twin masks": (
-        lambda root: shutil.copy(root / "SegmentationClass/park.png", root / "SegmentationClass/park.bmp"),
+        lambda root: save(root / "SegmentationClass/park.bmp", np.zeros((24, 36, 3), np.uint8)),
         "park.png - expected one mask of each image - mine/SegmentationClass/park.bmp is another - remove one",
     ),
     "no mask": (

@@ -1,7 +1,9 @@
 """Archives as annotation tools offer them for download, unpacked where nothing can get out of the folder."""
 
+import errno
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -80,9 +82,12 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(archive) as packed:
             yield packed
     # RuntimeError: an encryption, or with NotImplementedError below it a compression, that the standard library cannot undo.
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError, struct.error, OSError) as error:
+        # EINVAL: a damaged place of a member, before the beginning. What else the system refuses is no fault of the archive.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         said = " ".join(str(error).split()) or repr(error)
-        raise ValueError(f"{archive} - expected a zip archive - found {said} - export or download it again") from error
+        raise ValueError(f"{archive} - expected a zip archive - found {said[:200]} - export or download it again") from error
 
 
 def _members(archive: Path, packed: zipfile.ZipFile) -> Iterator[tuple[PurePosixPath, zipfile.ZipInfo]]:
