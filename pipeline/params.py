@@ -85,7 +85,7 @@ class DataParams(Section):
     name: DataSetName
     """Data set; in domain adaptation the target, which gives the unlabeled and the validation images."""
     root: Annotated[str, Field(min_length=1)]
-    """Folder of the raw data, relative to the project or absolute; only read, never written."""
+    """Folder of the raw data, of one's own also a zip, relative to the project or absolute; only read, never written."""
     source: DataSetName | None
     """Domain adaptation: the data set that gives the labeled images; null = `name` gives them too."""
     source_root: Annotated[str, Field(min_length=1)]

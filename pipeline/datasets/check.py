@@ -32,7 +32,7 @@ def check_samples(
 
     def check(image_id: str) -> tuple[Sample, NDArray[np.int64]] | ValueError:
         try:
-            return _check_pair(image_id, pairs[image_id], data_set.catalog, labels_required=labels_required)
+            return check_pair(image_id, pairs[image_id], data_set.catalog, labels_required=labels_required)
         except ValueError as error:
             return error
 
@@ -49,7 +49,12 @@ def check_samples(
         raise ValueError(f"{wrong[0]}{f' (wrong too: {others})' if others else ''}") from wrong[0]
 
 
-def _check_pair(image_id: str, pair: Pair, catalog: Catalog, *, labels_required: bool) -> tuple[Sample, NDArray[np.int64]]:
+def check_pair(image_id: str, pair: Pair, catalog: Catalog, *, labels_required: bool) -> tuple[Sample, NDArray[np.int64]]:
+    """Do what `check_samples` does with one image.
+
+    Raises:
+        ValueError: likewise.
+    """
     height, width = read_image(pair.image).shape[:2]
     counts = np.zeros(catalog.num_classes, np.int64)
     if pair.labels is not None:

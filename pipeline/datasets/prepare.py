@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.check import check_samples
 from pipeline.datasets.data_set import DataSet
-from pipeline.datasets.find import find_data_set, find_source
+from pipeline.datasets.find import find_data_set, find_source, source_place
+from pipeline.datasets.folders.archive import name_archives
 from pipeline.datasets.splits import Split, build_split
 from pipeline.datasets.target_priors import target_priors
 from pipeline.machine.progress import Progress
@@ -47,8 +48,24 @@ def prepare_data_set(
     Raises:
         ValueError: the data set is incomplete, a file is damaged, or a list or the split asks for what is not there.
     """
-    data_set = find_data_set(params, drawn=folder)
-    source = find_source(params, data_set, drawn=folder)
+
+    def spell(text: str) -> str:
+        if params.source == "folder":
+            text = name_archives(text, Path(params.source_root), source_place(params, folder))
+        return name_archives(text, Path(params.root), folder)
+
+    try:
+        remarks = _prepare(params, folder, out=out, lists=lists, seed=seed, workers=workers, progress=progress)
+    except ValueError as error:
+        raise ValueError(spell(str(error))) from error
+    return [spell(remark) for remark in remarks]
+
+
+def _prepare(
+    params: DataParams, folder: Path, *, out: Path, lists: Path, seed: int, workers: int, progress: Progress
+) -> list[str]:
+    data_set = find_data_set(params, drawn=folder, workers=workers)
+    source = find_source(params, data_set, drawn=folder, workers=workers)
     split = build_split(data_set, source, params, lists=lists, seed=seed)
     # Two, because the labeled images of another data set spell their labels in their own way.
     data_set.catalog.write(folder / "catalog.json")
@@ -74,7 +91,7 @@ def prepare_data_set(
     by_image = np.concatenate([learned_counts, kept_out_counts])
     labeled = by_image.sum(axis=0)
     names = data_set.catalog.class_names
-    _check_void(source, labeled, pixels=sum(sample.height * sample.width for sample in (*learned, *kept_out)))
+    check_void(source, labeled, pixels=sum(sample.height * sample.width for sample in (*learned, *kept_out)))
     target = target_priors(params.priors, data_set, labeled=labeled, val=val.sum(axis=0), lists=lists, workers=workers)
     ClassPriors.build(names, target=target, labeled=labeled, origin=params.priors).write(folder / "class_priors.json")
     rng = keyed_generator(seed, "prior intervals")
@@ -83,7 +100,7 @@ def prepare_data_set(
     turned = sum(is_turned(pair.image) for pair in (*shown, *(data_set.pairs[image_id] for image_id in split.val)))
     remarks = [*data_set.remarks, *(source.remarks if source is not data_set else ())]
     twice = sorted(set(split.val) & data_set.val.keys() & {*data_set.train, *data_set.extra})
-    return [*remarks, *_describe(split, absent_classes(names, labeled), turned=turned, twice=twice)]
+    return [*remarks, *describe_split(split, absent_classes(names, labeled), turned=turned, twice=twice)]
 
 
 def absent_classes(class_names: Sequence[str], pixels: NDArray[np.int64]) -> list[str]:
@@ -91,13 +108,16 @@ def absent_classes(class_names: Sequence[str], pixels: NDArray[np.int64]) -> lis
     return [name for name, count in zip(class_names, pixels.tolist(), strict=True) if not count]
 
 
-def _check_void(data_set: DataSet, labeled: NDArray[np.int64], *, pixels: int) -> None:
+def check_void(data_set: DataSet, labeled: NDArray[np.int64], *, pixels: int) -> None:
     """Refuse a class that is nowhere labeled while pixels are ignored by a value that nobody called void: a mask of 0 and 255.
 
     Args:
         data_set: that the labels are of.
         labeled: (C,) labeled pixels of each class.
         pixels: of all labeled images.
+
+    Raises:
+        ValueError: so it is.
     """
     absent, ignored = absent_classes(data_set.catalog.class_names, labeled), pixels - int(labeled.sum())
     if absent and ignored and (void := data_set.assumed_void) is not None:
@@ -109,7 +129,15 @@ def _check_void(data_set: DataSet, labeled: NDArray[np.int64], *, pixels: int) -
         )
 
 
-def _describe(split: Split, absent: Sequence[str], *, turned: int, twice: Sequence[str]) -> list[str]:
+def describe_split(split: Split, absent: Sequence[str], *, turned: int, twice: Sequence[str]) -> list[str]:
+    """Say what became of the images, and what a person should mend.
+
+    Args:
+        split: of the images.
+        absent: classes that no labeled pixel shows.
+        turned: images with label files that viewers turn.
+        twice: ids that train and validation images share.
+    """
     lines = [f"{len(split.labeled)} labeled, {len(split.unlabeled)} unlabeled, {len(split.val)} validation images"]
     if twice:
         lines.append(f"{len(twice)} train images left out, whose ids validation images have too: {', '.join(twice)[:200]}")

@@ -1,6 +1,6 @@
 """What finders share: folders that must be there, images and label files that belong together."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pipeline.datasets.data_set import Pair
@@ -38,8 +38,11 @@ def find_images(folder: Path) -> list[Path]:
     return [file for file in _visible(folder) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
 
 
-def passed_over(folder: Path) -> list[str]:
-    """Say in one line what `find_images` leaves out below `folder`, or in none; what the system or a dot hides needs no word."""
+def passed_over(folder: Path, known: Collection[str] = ()) -> list[str]:
+    """Say in one line what `find_images` leaves out below `folder`, or in none.
+
+    What the system or a dot hides needs no word, nor do files whose endings are `known`.
+    """
     names = []
     for file in _visible(folder):
         name = file.relative_to(folder).as_posix()
@@ -47,7 +50,7 @@ def passed_over(folder: Path) -> list[str]:
             names.append(f"{name} (a link to nothing)")
         elif file.is_symlink() and file.is_dir():
             names.append(f"{name} (a linked folder)")
-        elif file.is_file() and file.suffix.lower() not in IMAGE_SUFFIXES and file.name.lower() not in _OF_THE_SYSTEM:
+        elif file.is_file() and not (file.suffix.lower() in {*IMAGE_SUFFIXES, *known} or file.name.lower() in _OF_THE_SYSTEM):
             names.append(name)
     if not names:
         return []
@@ -78,14 +81,29 @@ def collect(files: Iterable[tuple[str, Path, Path | None]], *, where: Path, data
     Raises:
         ValueError: there is no image, an id comes twice, or it cannot name a file.
     """
-    pairs: dict[str, Pair] = {}
-    for image_id, image, labels in files:
-        if check_image_id(image_id, str(image)) in pairs:
-            raise ValueError(f"{image} - expected every name once - {pairs[image_id].image} has it too - rename one")
-        pairs[image_id] = Pair(image, labels)
-    if not pairs:
-        raise ValueError(f"{where} - expected images of {data_set} - found none - complete the download or set data.root")
+    pairs, faults = gather(files, where=where, data_set=data_set)
+    if faults:
+        raise ValueError(faults[0])
     return pairs
+
+
+def gather(files: Iterable[tuple[str, Path, Path | None]], *, where: Path, data_set: str) -> tuple[dict[str, Pair], list[str]]:
+    """Do what `collect` does, but return all that is wrong instead of raising the first."""
+    pairs: dict[str, Pair] = {}
+    faults: list[str] = []
+    for image_id, image, labels in files:
+        try:
+            check_image_id(image_id, str(image))
+        except ValueError as error:
+            faults.append(str(error))
+            continue
+        if image_id in pairs:
+            faults.append(f"{image} - expected every name once - {pairs[image_id].image} has it too - rename one")
+            continue
+        pairs[image_id] = Pair(image, labels)
+    if not pairs and not faults:
+        faults.append(f"{where} - expected images of {data_set} - found none - complete the download or set data.root")
+    return pairs, faults
 
 
 def expect_images(labels: Iterable[tuple[Path, Path]], *, remedy: str = "complete the download") -> None:

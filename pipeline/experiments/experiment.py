@@ -147,7 +147,8 @@ def _data_folders(name: str, setting: Setting, roots: Sequence[str]) -> dict[str
         needs = ", ".join(setting.needs) or "none"
         raise ValueError(f"{name} - expected a --root for {needs} - found {strange[0]!r} - leave it out or correct the name")
     for data_set, folder in given.items():
-        if not Path(folder).is_dir():
+        # Somebody's own images may lie in an archive.
+        if not Path(folder).is_dir() and not (data_set == "folder" and Path(folder).is_file()):
             raise ValueError(f"--root {data_set} - expected a folder - found {folder} - correct the path")
     return {data_set: str(Path(folder).resolve()) for data_set, folder in given.items()}
 

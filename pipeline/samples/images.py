@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +36,16 @@ def read_image(path: Path, *, sha256: str = "") -> NDArray[np.uint8]:
         sha256: of the file when it was listed; "" = not known.
 
     Returns:
-        (H, W, 3) uint8, RGB; gray, palette and transparent images are converted, of 16 bits a color the upper 8 are taken.
+        (H, W, 3) uint8, RGB; gray, palette, CMYK and transparent images are converted, without color profiles and without their
+        transparency; of 16 bits a channel the upper 8 are taken, of gray as of color.
 
     Raises:
-        ValueError: the file is missing, truncated, no image, gray of more than 8 bits, or not the file that was listed.
+        ValueError: the file is missing, truncated, no image, gray of 32 bits or of floats, or not the file that was listed.
     """
-    return _decode(path, mode="RGB", sha256=sha256).astype(np.uint8, copy=False)
+    pixels = _decode(path, mode="RGB", sha256=sha256, deep=True)
+    if pixels.ndim == 2:  # gray of 16 bits, which Pillow would cut at 255
+        pixels = np.repeat((pixels >> 8)[..., None], 3, axis=2)
+    return pixels.astype(np.uint8, copy=False)
 
 
 def is_turned(path: Path) -> bool:
@@ -95,8 +99,8 @@ def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int], sha256: 
     """Read a label file and translate its values into train ids.
 
     Args:
-        path: an image with one value per pixel (gray of 8 or 16 bits, or palette indices), for a catalog of colors an RGB or
-            palette image, or a .mat file of SBD.
+        path: an image with one value per pixel (gray of 1, 8 or 16 bits, or palette indices; transparency beside it does not
+            count), for a catalog of colors an RGB or palette image, or a .mat file of SBD.
         catalog: says which value means which train id.
         size: (height, width) of the image that it labels, as viewers show it.
         sha256: of the file when it was listed; "" = not known.
@@ -108,7 +112,7 @@ def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int], sha256: 
         ValueError: unreadable, several channels where one is expected, another size than the catalog allows, or a value
             that the catalog does not list.
     """
-    values = _decode_values(path, catalog, sha256=sha256)
+    values = read_label_values(path, catalog.encoding, sha256=sha256)
     if catalog.any_size:
         values = _resample(values, size)
     if values.shape != size:
@@ -123,6 +127,39 @@ def read_labels(path: Path, catalog: Catalog, *, size: tuple[int, int], sha256: 
             f"{path} - expected values of {catalog.name}'s classes - found {shown} - correct the label file or the class list"
         )
     return translated.astype(np.uint8)
+
+
+def read_label_values(path: Path, encoding: Literal["index", "color"], *, sha256: str = "") -> NDArray[np.integer[Any]]:
+    """Return the (H, W) values of a label file that a catalog translates: numbers, or colors as `pack_color` packs them.
+
+    Raises:
+        ValueError: unreadable, or several channels where numbers are expected.
+    """
+    if encoding == "color":
+        colors = _decode(path, mode="RGB", sha256=sha256).astype(np.uint32)
+        return colors[..., 0] << 16 | colors[..., 1] << 8 | colors[..., 2]
+    values = _decode_sbd(path, sha256) if path.suffix == ".mat" else _decode(path, mode=None, sha256=sha256)
+    if values.dtype == np.bool_:  # a mask of one bit
+        values = values.astype(np.uint8)
+    if values.ndim == 3 and values.shape[2] == 2:  # gray, or an index, and transparency
+        values = values[..., 0]
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(
+            f"{path} - expected one integer per pixel - found {values.dtype} {values.shape} - save it as gray or palette PNG,"
+            " or declare labels by color"
+        )
+    return values
+
+
+def read_palette(path: Path) -> list[tuple[int, int, int]]:
+    """Return the colors of a palette image, by index; none of another image.
+
+    Raises:
+        ValueError: it is no image.
+    """
+    with _open(path, _content(path, sha256="")) as picture:
+        flat = (picture.getpalette("RGB") or []) if picture.mode in {"P", "PA"} else []
+        return [(flat[place], flat[place + 1], flat[place + 2]) for place in range(0, len(flat) - 2, 3)]
 
 
 def write_label_png(path: Path, labels: NDArray[np.uint8], colors: Sequence[tuple[int, int, int]]) -> None:
@@ -159,19 +196,21 @@ def read_label_png(path: Path, *, num_classes: int, size: tuple[int, int]) -> ND
     return labels.astype(np.uint8, copy=False)
 
 
-def _decode(path: Path, *, mode: str | None, sha256: str = "") -> NDArray[Any]:
+def _decode(path: Path, *, mode: str | None, sha256: str = "", deep: bool = False) -> NDArray[Any]:
+    """Return the pixels of a file, converted to `mode` but for gray of 16 bits, which is an error unless `deep`."""
     content = _content(path, sha256=sha256)
     with _open(path, content) as picture:
         if picture.format == "PNG" and not sha256:
             _check_png(path, content)
-        if mode == "RGB" and picture.mode.startswith(("I", "F")):
+        keep = mode is None or picture.mode == mode or (deep and picture.mode.startswith("I;16"))
+        if not keep and picture.mode.startswith(("I", "F")):
             raise ValueError(
                 f"{path} - expected 8 bits per channel - found {picture.mode} pixels - save it with 8 bits per channel"
             )
         try:
             if _orientation(picture) != 1:
                 ImageOps.exif_transpose(picture, in_place=True)
-            return np.asarray(picture if mode is None or picture.mode == mode else picture.convert(mode))
+            return np.asarray(picture if keep or mode is None else picture.convert(mode))
         except MemoryError:
             raise
         except Exception as error:  # of damaged files, the decoders each raise their own
@@ -222,22 +261,6 @@ def _orientation(picture: Image.Image) -> int:
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
         return orientation if orientation in range(2, 9) else 1
     return 1
-
-
-def _decode_values(path: Path, catalog: Catalog, *, sha256: str) -> NDArray[np.integer[Any]]:
-    """Return the (H, W) values that a catalog translates."""
-    if catalog.encoding == "color":
-        colors = _decode(path, mode="RGB", sha256=sha256).astype(np.uint32)
-        return colors[..., 0] << 16 | colors[..., 1] << 8 | colors[..., 2]
-    values = _decode_sbd(path, sha256) if path.suffix == ".mat" else _decode(path, mode=None, sha256=sha256)
-    if values.dtype == np.bool_:  # a mask of one bit
-        values = values.astype(np.uint8)
-    if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
-        raise ValueError(
-            f"{path} - expected one integer per pixel - found {values.dtype} {values.shape} - save it as gray or palette PNG,"
-            " or declare labels by color"
-        )
-    return values
 
 
 def _decode_sbd(path: Path, sha256: str) -> NDArray[Any]:

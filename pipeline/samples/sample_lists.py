@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -150,10 +151,12 @@ def read_ids(path: Path, known: Iterable[str]) -> list[str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} - expected a text list of image ids - {error} - correct the path") from error
-    image_ids = [line.strip() for line in lines if line.strip()]
+    allowed = set(known)
+    written = [line.strip() for line in lines if line.strip()]
+    # Where a list was made on a Mac, its umlauts may be spelled as the names of files there.
+    image_ids = [line if line in allowed else unicodedata.normalize("NFC", line) for line in written]
     if not image_ids:
         raise ValueError(f"{path} - expected image ids, one per line - found none - fill the list")
-    allowed = set(known)
     for number, image_id in enumerate(image_ids, start=1):
         if image_id not in allowed:
             raise ValueError(

@@ -4,7 +4,10 @@ Every function returns the train ids of each image, by image id: what reading th
 """
 
 import json
+import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -264,3 +267,92 @@ def write_folder(root: Path, *, color: bool = False) -> dict[str, Labels]:
     else:
         text(root / "classes.yaml", f"classes: [{', '.join(names)}]")
     return known
+
+
+# --- What annotation tools export ------------------------------------------------------------------------------------------
+
+TOOL_CLASSES = {"background": (0, 0, 0), "road": (128, 64, 128), "car": (0, 0, 142)}
+TOOL_NAMES = ("north/0001", "park", "street 12", "Süd 3", "lake", "mill", "hill", "pond")
+"""Of images; those from the fifth on have annotations only where a test wants so."""
+
+
+def tool_scene(number: int, size: tuple[int, int] = (24, 36)) -> tuple[NDArray[np.uint8], Labels]:
+    """Return an image and its labels of three classes, all labeled."""
+    return scene(np.random.default_rng(100 + number), 3, size, void=0.0)
+
+
+def write_cvat(root: Path, *, images: str | None = "JPEGImages", labeled: int = 6, palette: bool = False) -> dict[str, Labels]:
+    """Write CVAT's "Segmentation mask 1.1" as its zip unpacks; `images` is their folder, "" for beside, None for none."""
+    known: dict[str, Labels] = {}
+    colors = np.array(list(TOOL_CLASSES.values()), np.uint8)
+    for number, name in enumerate(TOOL_NAMES):
+        image, labels = tool_scene(number)
+        if images is not None:
+            save(root / images / f"{name}{('.jpg', '.png')[number % 2]}", image)
+        if number < labeled:
+            table = np.zeros((256, 3), np.uint8)
+            table[:3] = colors
+            mask = (labels, table.tobytes()) if palette else (colors[labels], None)
+            save(root / f"SegmentationClass/{name}.png", *mask)
+            # Instances have VOC's colors in the order of their numbers, whatever the classes have.
+            save(
+                root / f"SegmentationObject/{name}.png",
+                np.array([palette_color(number) for number in range(3)], np.uint8)[labels],
+            )
+            known[name.replace("/", "_")] = labels
+    lines = [f"{name}:{','.join(map(str, color))}::" for name, color in TOOL_CLASSES.items()]
+    text(root / "labelmap.txt", "# label:color_rgb:parts:actions", *lines)
+    text(root / "ImageSets/Segmentation/default.txt", *TOOL_NAMES)
+    return known
+
+
+def write_zip(archive: Path, folder: Path, inside: str = "") -> Path:
+    """Pack a folder as tools do."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                packed.write(file, f"{inside}{file.relative_to(folder).as_posix()}")
+    return archive
+
+
+def rectangle(x: float, y: float, width: float, height: float) -> list[float]:
+    """Return a polygon."""
+    return [x, y, x + width, y, x + width, y + height, x, y + height]
+
+
+def coco_tree(names: Sequence[str], size: tuple[int, int], annotations: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return a COCO file of images of one size, with the keys that CVAT writes; annotations get numbers from 1."""
+    filled = [{"id": number, "area": 1.0, "bbox": [0, 0, 1, 1], "iscrowd": 0, "attributes": {"occluded": False}, **annotation}
+              for number, annotation in enumerate(annotations, start=1)]  # fmt: skip
+    return {
+        "licenses": [{"name": "", "id": 0, "url": ""}],
+        "info": {"contributor": "", "date_created": "", "description": "", "url": "", "version": "", "year": ""},
+        "categories": [{"id": 1, "name": "road", "supercategory": ""}, {"id": 2, "name": "car", "supercategory": ""}],
+        "images": [
+            {"id": number, "width": size[1], "height": size[0], "file_name": name, "license": 0, "flickr_url": "", "coco_url": ""}
+            for number, name in enumerate(names, start=1)
+        ],
+        "annotations": filled,
+    }
+
+
+def write_coco(root: Path, size: tuple[int, int] = (24, 36)) -> dict[str, Any]:
+    """Write images and a COCO file of six of them, polygons, unions, run lengths and overlaps; return the file."""
+    annotations: list[dict[str, Any]] = []
+    for number in range(1, 7):
+        bits = np.asfortranarray(np.random.default_rng(number).random(size) < 0.3).astype(np.uint8)
+        runs = np.diff(np.flatnonzero(np.diff(np.concatenate([[0], bits.ravel("F"), [1 - bits.ravel("F")[-1]]]))), prepend=0)
+        outline = [3.2 * number, 2.5, 20.0 + number, 4.0, 18.5, 21.7, 2.0, 15.0]
+        annotations += [
+            {"image_id": number, "category_id": 1, "segmentation": [rectangle(0, 12, 36, 12), rectangle(1, 1, 5, 4)]},
+            {"image_id": number, "category_id": 2, "segmentation": [outline]},
+            {"image_id": number, "category_id": 1, "segmentation": [rectangle(30.5, 3.25, 20, 9)]},
+            {"image_id": number, "category_id": 2, "iscrowd": 1, "segmentation": {"size": list(size), "counts": runs.tolist()}},
+        ]
+    names = [f"{name}{('.jpg', '.png')[number % 2]}" for number, name in enumerate(TOOL_NAMES)]
+    for number, name in enumerate(names):
+        save(root / "images" / name, tool_scene(number, size)[0])
+    tree = coco_tree(names[:7], size, annotations)
+    (root / "annotations").mkdir(parents=True)
+    (root / "annotations/instances_default.json").write_text(json.dumps(tree))
+    return tree

@@ -1,18 +1,27 @@
 """A folder of one's own: what `classes.yaml` may say, and what is refused with the key or the file."""
 
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from pipeline.datasets.folder import find_folder
+from pipeline.datasets import folder
+from pipeline.datasets.data_set import DataSet
 from pipeline.datasets.prepare import prepare_data_set
 from pipeline.params import read_params
-from tests.datasets.layouts import save, write_folder
+from pipeline.samples.images import read_labels
+from pipeline.samples.sample_lists import read_samples
+from tests.datasets.layouts import save, write_coco, write_folder, write_zip
 from tests.workspace import ROOT
 
 LABELS = np.zeros((24, 40), np.uint8)
+
+
+def find_folder(root: Path) -> DataSet:
+    return folder.find_folder(root, drawn=root.parent / "drawn", workers=1)
 
 
 @pytest.fixture
@@ -162,7 +171,7 @@ def test_what_is_left_out_is_counted_and_named(root: Path) -> None:
     assert "labels: 1 left out" in labels
 
 
-def test_a_mask_of_0_and_255_is_told_to_declare_255(tmp_path: Path) -> None:
+def test_masks_of_0_and_255_alone_are_two_classes_and_with_a_third_255_must_be_declared(tmp_path: Path) -> None:
     mask = np.zeros((24, 40), np.uint8)
     mask[:, 20:] = 255
     for index in range(8):
@@ -170,7 +179,12 @@ def test_a_mask_of_0_and_255_is_told_to_declare_255(tmp_path: Path) -> None:
         if index < 5:
             save(tmp_path / f"mine/labels/{index}.png", mask)
     (tmp_path / "mine/classes.yaml").write_text("classes: [background, building]\n")
-    with pytest.raises(ValueError, match=r"none of building, while 50.0 % .* declare it: {name: building, id: 255}; if"):
+    (line,) = (line for line in prepare(tmp_path) if "255" in line)
+    assert line.endswith(
+        "label files hold 0 and 255 alone, and 255 is read as building; `ignore: [255]` in classes.yaml if it is no class"
+    )
+    (tmp_path / "mine/classes.yaml").write_text("classes: [background, building, car]\n")
+    with pytest.raises(ValueError, match=r"none of building, car, while 50.0 % .* declare it: {name: building, id: 255}; if"):
         prepare(tmp_path)
     (tmp_path / "mine/classes.yaml").write_text("classes: [background, {name: building, id: 255}]\n")
     remarks = prepare(tmp_path)
@@ -194,10 +208,129 @@ def test_turned_images_are_counted_and_all_wrong_files_named(root: Path, tmp_pat
         prepare(tmp_path)
 
 
-def prepare(folder: Path) -> list[str]:
-    """Prepare the data set in `folder/mine`."""
+def prepare(place: Path) -> list[str]:
+    """Prepare the data set in `place/mine`."""
     params = read_params(ROOT / "params.yaml").data
-    own = params.model_copy(update={"name": "folder", "root": str(folder / "mine"), "labeled_fraction": 1.0})
-    out = folder / "prepared"
+    own = params.model_copy(update={"name": "folder", "root": str(place / "mine"), "labeled_fraction": 1.0})
+    out = place / "prepared"
     out.mkdir(exist_ok=True)
-    return prepare_data_set(own, out, out=out, lists=folder, seed=0, workers=1, progress=lambda items, **_: items)
+    return prepare_data_set(own, out, out=out, lists=place, seed=0, workers=1, progress=lambda items, **_: items)
+
+
+@pytest.mark.parametrize(
+    ("rename", "example"),
+    [
+        (lambda stem, _: f"{stem}_mask", "_mask for the image"),
+        (lambda stem, _: f"{stem}-gt", "-gt for the image"),
+        (lambda stem, _: f"mask_{stem}", "like mask_"),
+        (lambda _, image: image, "for the image"),
+    ],
+)
+def test_what_a_tool_adds_to_the_names_of_all_label_files_is_understood_and_said(
+    rename: Callable[[str, str], str], example: str, root: Path
+) -> None:
+    plain = find_folder(root)
+    for image in [file for file in (root / "images").rglob("*") if file.is_file()]:
+        labels = (root / "labels" / image.relative_to(root / "images")).with_suffix(".png")
+        if labels.exists():
+            labels.rename(labels.with_name(f"{rename(image.stem, image.name)}.png"))
+    data_set = find_folder(root)
+    assert {image_id for image_id, pair in data_set.train.items() if pair.labels} == {
+        image_id for image_id, pair in plain.train.items() if pair.labels
+    }
+    (line,) = data_set.remarks
+    assert example in line
+    assert line.endswith("and are read so")
+
+
+def test_a_number_before_a_number_is_no_addition_of_a_tool(tmp_path: Path) -> None:
+    for number in range(10):
+        save(tmp_path / f"mine/images/{number}.png", np.full((24, 40, 3), number, np.uint8))
+        save(tmp_path / f"mine/labels/1{number}.png", LABELS)
+    declare(tmp_path / "mine", "classes: [a, b]")
+    with pytest.raises(
+        ValueError, match=r"images/10\.\* - expected the image of .*labels/10\.png - found none - name both alike"
+    ):
+        find_folder(tmp_path / "mine")
+
+
+def test_a_list_may_spell_names_in_another_unicode_form(root: Path) -> None:
+    (root / "val.txt").write_text(unicodedata.normalize("NFD", "Süd\nStraße 01\n"), encoding="utf-8")
+    save(root / "images/Süd.png", np.zeros((24, 40, 3), np.uint8))
+    assert set(find_folder(root).val) == {"Süd", "Straße 01"}
+
+
+def test_source_and_target_may_both_have_files_to_be_drawn(tmp_path: Path) -> None:
+    for name in ("source", "target"):
+        write_coco(tmp_path / name)
+    write_zip(tmp_path / "source.zip", tmp_path / "source")
+    params = read_params(ROOT / "params.yaml").data.model_copy(
+        update={
+            "name": "folder",
+            "root": str(tmp_path / "target"),
+            "source": "folder",
+            "source_root": str(tmp_path / "source.zip"),
+            "labeled_fraction": 1.0,
+        }
+    )
+    drawn, out = tmp_path / "partial", tmp_path / "prepared"
+    drawn.mkdir()
+    remarks = prepare_data_set(params, drawn, out=out, lists=tmp_path, seed=0, workers=1, progress=lambda items, **_: items)
+    drawn.rename(out)
+    labeled, val = (read_samples(out / f"{name}.tsv", labels=True) for name in ("labeled", "val"))
+    assert all(sample.labels and sample.labels.parent == out / "source/annotations" for sample in labeled)
+    assert all(sample.image.is_relative_to(out / "source/unpacked/source.zip") for sample in labeled)
+    assert all(sample.labels and sample.labels.parent == out / "annotations" for sample in val)
+    assert all(sample.image.is_file() and sample.labels and sample.labels.is_file() for sample in (*labeled, *val))
+    assert any(line.startswith(f"{tmp_path / 'source.zip'}: 6 regions") for line in remarks), remarks
+
+
+def test_label_files_may_lie_in_masks(root: Path) -> None:
+    plain = find_folder(root)
+    (root / "labels").rename(root / "masks")
+    assert {pair.image for pair in find_folder(root).train.values() if pair.labels} == {
+        pair.image for pair in plain.train.values() if pair.labels
+    }
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "LA"])
+def test_masks_of_two_values_are_read_in_every_mode_that_tools_write(mode: str, tmp_path: Path) -> None:
+    drawn = np.kron(np.random.default_rng(0).integers(0, 2, (4, 5)), np.ones((6, 8))).astype(np.uint8)
+    for index in range(5):
+        save(tmp_path / f"mine/images/{index}.webp", np.full((24, 40, 3), 9 * index, np.uint8))
+        picture = Image.fromarray(drawn * 255).convert(mode if mode != "P" else "L")
+        if mode == "P":
+            picture.putpalette(bytes([0, 0, 0] * 255 + [255, 255, 255]))
+        (tmp_path / "mine/labels").mkdir(exist_ok=True)
+        picture.save(tmp_path / f"mine/labels/{index}.png")
+    declare(tmp_path / "mine", "classes: [background, building]")
+    data_set = find_folder(tmp_path / "mine")
+    for pair in data_set.train.values():
+        assert pair.labels
+        assert np.array_equal(read_labels(pair.labels, data_set.catalog, size=(24, 40)), drawn)
+
+
+def test_two_classes_with_255_as_a_number_among_others_stay_as_they_were(tmp_path: Path) -> None:
+    for index, values in enumerate(([0, 1], [0, 255], [0, 1])):
+        save(tmp_path / f"mine/images/{index}.png", np.zeros((24, 40, 3), np.uint8))
+        save(tmp_path / f"mine/labels/{index}.png", np.full((24, 40), values * 20, np.uint8))
+    declare(tmp_path / "mine", "classes: [background, building]")
+    data_set = find_folder(tmp_path / "mine")
+    assert data_set.catalog.train_ids == {0: 0, 1: 1, 255: 255}
+    assert data_set.remarks == ()
+
+
+def test_all_that_is_wrong_with_a_folder_is_found_at_once(root: Path) -> None:
+    save(root / "labels/Straße 08.jpg", LABELS)
+    save(root / "labels/Straße 01.bmp", LABELS)
+    save(root / "labels/nobody.png", LABELS)
+    (root / "val.txt").write_text("nobody\n")
+    found = folder.look_into(root, drawn=root.parent / "drawn", workers=1)
+    assert [fault.partition(" - ")[0].rpartition("/")[2] for fault in found.faults] == [
+        "Straße 01.png",
+        "Straße 08.jpg",
+        "nobody.*",
+        "val.txt",
+    ]
+    with pytest.raises(ValueError, match=r"Straße 01\.png - .* \(wrong too: .*Straße 08\.jpg, .*nobody\.\*, .*val\.txt\)"):
+        find_folder(root)

@@ -35,7 +35,7 @@ def data(root: Path, name: str, **section: object) -> DataParams:
 
 
 def find(root: Path, name: str, **section: object) -> DataSet:
-    return find_data_set(data(root, name, **section), drawn=root / "drawn")
+    return find_data_set(data(root, name, **section), drawn=root / "drawn", workers=1)
 
 
 LAYOUTS: dict[str, tuple[str, dict[str, object], Callable[[Path], dict[str, Labels]], tuple[int, int]]] = {

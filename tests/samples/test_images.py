@@ -1,4 +1,6 @@
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,11 +135,56 @@ def test_a_wrong_catalog_is_refused_where_it_is_made(wrong: dict[str, Any]) -> N
         Catalog.model_validate({**CATALOG.model_dump(), **wrong})
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.int32])
-def test_an_image_of_more_than_eight_bits_is_refused_and_not_cut(tmp_path: Path, dtype: type) -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_an_image_of_more_than_sixteen_bits_is_refused_and_not_cut(tmp_path: Path, dtype: type) -> None:
     Image.fromarray(np.arange(6, dtype=dtype).reshape(2, 3)).save(tmp_path / "image.tiff")
     with pytest.raises(ValueError, match="8 bits per channel"):
         read_image(tmp_path / "image.tiff")
+
+
+def png_of_16_bits(pixels: np.ndarray) -> bytes:
+    """Return a PNG of (H, W, channels) uint16, written here: Pillow writes none but gray ones."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width, channels = pixels.shape
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("channels", "suffix"), [(1, "png"), (2, "png"), (3, "png"), (4, "png"), (1, "tiff")])
+def test_of_sixteen_bits_the_upper_eight_are_taken_of_gray_as_of_color(channels: int, suffix: str, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 2**16, (4, 6, channels), dtype=np.uint16)
+    path = tmp_path / f"image.{suffix}"
+    if suffix == "png":
+        path.write_bytes(png_of_16_bits(pixels))
+    else:
+        Image.fromarray(pixels[..., 0]).save(path)
+    expected = pixels[..., :3] if channels > 2 else pixels[..., :1].repeat(3, axis=2)
+    assert np.array_equal(read_image(path), expected >> 8)
+
+
+def test_a_picture_of_sixteen_bits_is_turned_as_others(tmp_path: Path) -> None:
+    upright = np.random.default_rng(0).integers(0, 2**16, (4, 6), dtype=np.uint16)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(np.ascontiguousarray(np.rot90(upright))).save(tmp_path / "image.png", exif=exif)
+    assert np.array_equal(read_image(tmp_path / "image.png")[..., 0], upright >> 8)
+
+
+def test_a_cmyk_picture_is_read_in_its_colors(tmp_path: Path) -> None:
+    for suffix in ("jpg", "tiff"):
+        Image.new("RGB", (16, 16), (250, 10, 20)).convert("CMYK").save(tmp_path / f"image.{suffix}")
+        assert np.abs(read_image(tmp_path / f"image.{suffix}")[8, 8].astype(int) - (250, 10, 20)).max() <= 4
+
+
+def test_transparency_beside_the_number_of_a_class_does_not_count(tmp_path: Path) -> None:
+    numbers = np.array([[7, 8], [33, 0]], np.uint8)
+    Image.fromarray(np.dstack([numbers, np.array([[0, 255], [9, 255]], np.uint8)])).save(tmp_path / "labels.png")
+    assert read_labels(tmp_path / "labels.png", CATALOG, size=(2, 2)).tolist() == [[0, 1], [2, 255]]
 
 
 def test_labels_of_another_resolution_are_resampled_where_the_catalog_allows_it(tmp_path: Path) -> None:

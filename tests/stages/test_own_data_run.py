@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.datasets.layouts import save, scene, write_folder
+from tests.datasets.layouts import save, scene, write_cvat, write_folder, write_zip
 from tests.stages.test_settings_run import run
 from tests.workspace import TINY, change_params, commit, dvc, make_workspace
 
@@ -75,3 +75,13 @@ def test_edits_made_for_the_same_folder_stay(workspace: Path) -> None:
     done = run(workspace, "own", "--root", f"folder={root}", "--dry-run")
     assert "as committed again" not in done.stderr
     assert "long_side" not in done.stdout
+
+
+def test_the_archive_of_an_annotation_tool_is_trained_on_as_it_is(workspace: Path) -> None:
+    write_cvat(workspace.parent / "export")
+    archive = write_zip(workspace.parent / "task.zip", workspace.parent / "export")
+    change_params(workspace, {"data.unlabeled_count": None, "inference.long_side": None})
+    done = run(workspace, "own", "--root", f"folder={archive}", "--here")
+    assert done.returncode == 0, done.stderr
+    assert "5 labeled, 2 unlabeled, 1 validation images" in done.stderr
+    assert (workspace / "data/prepared/unpacked/task.zip/labelmap.txt").is_file()

@@ -1,0 +1,1 @@
+"""What annotation tools and people leave in a folder: one file for each layout, all of them found as the same `DataSet`."""
