@@ -92,8 +92,9 @@ def _hold(
     # Two logits that are one too high and one too low by the tolerance. NaN is no difference that is small enough.
     if not (max(differences) <= TOLERANCE and lost.max() <= 2 * TOLERANCE):
         raise ValueError(
-            f"{where} - expected of onnxruntime the logits of torch within {TOLERANCE:g} - found {max(differences):.1g}, and"
-            f" classes whose logits are {lost.max():.1g} below the largest - nothing was written; choose another network or size"
+            f"{where} - expected of onnxruntime the logits of torch within {TOLERANCE:g} - found a difference of"
+            f" {max(differences):.1g}, and classes whose logits are {lost.max():.1g} below the largest - nothing was written;"
+            " choose another network or size"
         )
     agreement.difference = max(agreement.difference, *map(float, differences))
     if logits is not None:

@@ -1,9 +1,10 @@
 """From a network to the bytes of an ONNX file, by torch's exporter."""
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -86,13 +87,12 @@ def _serialize(model: Any, metadata: Mapping[str, str]) -> bytes:  # noqa: ANN40
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's words about its own insides from the person who watches."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Keep what the exporter logs and prints from the person who watches: of what it cannot express, whole graphs."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)
