@@ -48,8 +48,8 @@ def export(folder: Path, count: int, height: int, width: int) -> Iterator[Row]:
         agreement = write_onnx(file, read_model(model), shape, seen, source=model, logits=False, threads=params.runtime.threads)
         size = f"{count} x {height}x{width}x{len(NAMES)}"
         what = f"onnxruntime: {name}, {file.stat().st_size / 1e6:.2f} MB, logits within {agreement.difference:.0e}"
-        ours = measure(run_file, file, params.runtime.threads, count, height, width, repeat=3)
-        yield Row(what, size, ours, "torch", measure(run_network, name, model, count, height, width, repeat=3))
+        ours = measure(run_file, file, params.runtime.threads, count, height, width, repeat=6)
+        yield Row(what, size, ours, "torch", measure(run_network, name, model, count, height, width, repeat=6))
 
 
 def run_file(file: Path, threads: int, count: int, height: int, width: int) -> Callable[[], None]:
