@@ -11,8 +11,8 @@ from pipeline.samples.sample_lists import read_samples
 from pipeline.selection import Selection
 from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
 from pipeline.statistics.classes import appearance, count_label_files, seen_area
+from pipeline.statistics.describe import describe_round
 from pipeline.statistics.judge import count_pseudo_labels
-from pipeline.statistics.round_statistics import describe_round
 from stages.command import EXISTING, NEW, progress, stage_command
 
 

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import ttest_rel
 
 from pipeline.schema import Section
 
@@ -48,6 +47,8 @@ def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> Differe
     mean, seeds = float(differences.mean()), len(differences)
     if seeds == 1:
         return Difference(mean=mean, low=None, high=None, seeds=1)
+    from scipy.stats import ttest_rel  # half a second, which one seed does not need
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)  # equal differences have an interval of no width
         interval = ttest_rel(ours, theirs).confidence_interval(LEVEL)

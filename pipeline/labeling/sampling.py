@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from pipeline.randomness import keyed_generator
 from pipeline.samples.catalog import IGNORE_INDEX
@@ -123,6 +122,8 @@ def hypergeometric(rng: np.random.Generator, good: int, bad: int, draws: int) ->
 
 def _log_ratio(count: int, probability: float, value: int, mode: int) -> float:
     """Return log P(Y = value) - log P(Y = mode) of a binomial Y."""
+    from scipy.special import gammaln  # below 10^9 pixels nobody comes here
+
     if probability >= 1.0:
         return 0.0 if value == count else -math.inf
     odds = math.log(probability) - math.log1p(-probability)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from pipeline.samples.catalog import IGNORE_INDEX
 
@@ -47,6 +46,8 @@ def region_sizes(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
     Args:
         labels: (H, W) uint8, train ids and `IGNORE_INDEX`, whose pixels have the size 0.
     """
+    from scipy import ndimage  # where no true labels are known, no region is measured
+
     sizes = np.zeros(labels.shape, np.int64)
     # find_objects takes label 0 for background.
     for label, box in enumerate(ndimage.find_objects(labels.astype(np.int32) + 1)):

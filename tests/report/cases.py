@@ -25,9 +25,9 @@ from pipeline.samples.images import write_label_png
 from pipeline.samples.prior_intervals import PriorIntervals
 from pipeline.samples.priors import ClassPriors
 from pipeline.samples.sample_lists import Sample, unlabeled_view, write_samples
+from pipeline.statistics.describe import describe_round
 from pipeline.statistics.judge import PseudoLabelCounts
 from pipeline.statistics.regions import measure_regions
-from pipeline.statistics.round_statistics import describe_round
 from tests.workspace import ROOT
 
 NAMES = ("road", "sky", "pole", "a <b> & $c$")

@@ -10,13 +10,10 @@ from hypothesis import strategies as st
 from pipeline.divergence import divergence
 from pipeline.evaluation.confusion import confusion_matrix
 from pipeline.statistics.classes import appearance, group_of, seen_area
+from pipeline.statistics.describe import confidence_histograms, describe_round
 from pipeline.statistics.judge import PseudoLabelCounts
 from pipeline.statistics.regions import no_regions
-from pipeline.statistics.round_statistics import (
-    RoundStatistics,
-    confidence_histograms,
-    describe_round,
-)
+from pipeline.statistics.round_statistics import RoundStatistics
 from tests.labeling.cases import solve
 from tests.strategies import FLOAT16_VALUES, NUM_VALUES
 
