@@ -4,13 +4,14 @@
 file, the key path, what was expected and what was found.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from pipeline.schema import Section, read_section
+from pipeline.schema import Section, read_section, read_yaml
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Ratio = Annotated[float, Field(gt=0.0, le=1.0)]
@@ -634,3 +635,25 @@ def read_params(path: Path) -> Params:
         ValueError: the file is missing, is no YAML mapping, or a value is wrong; names the key path.
     """
     return read_section(path, Params)
+
+
+def find_params(folder: Path) -> Params | None:
+    """Read and check `params.yaml` of a folder; None where there is none, or one of another project.
+
+    Raises:
+        ValueError: see `read_params`.
+    """
+    path = folder / "params.yaml"
+    if not path.exists():
+        return None
+    # Other projects have parameters too, some by the same names; an empty file is a torn one of ours.
+    tree = read_yaml(path)
+    if isinstance(tree, Mapping) and 2 * len(tree.keys() & Params.model_fields.keys()) < len(Params.model_fields):
+        return None
+    return read_params(path)
+
+
+def default_params() -> Params:
+    """Return the parameters that the project comes with, for whoever works in no workspace; all cores of the machine are used."""
+    params, cores = read_params(Path(__file__).parents[1] / "params.yaml"), os.cpu_count() or 1
+    return params.model_copy(update={"runtime": params.runtime.model_copy(update={"threads": cores, "workers": cores})})

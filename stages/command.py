@@ -18,7 +18,7 @@ from pipeline.machine.launch import LOST_ANOTHER, launch
 from pipeline.machine.lifetime import interruptible
 from pipeline.machine.process_group import ProcessLostError, count_processes, is_launched, local_rank, lost_processes, rank
 from pipeline.machine.shortage import describe_os_error, describe_shortage
-from pipeline.params import Params, read_params
+from pipeline.params import Params, find_params, read_params
 
 # zarr reads in an event loop, whose troubles reach who waits for it as errors; the loop would log them with their tracebacks.
 logging.getLogger("asyncio").addHandler(logging.NullHandler())
@@ -53,6 +53,17 @@ def stage_command(run: Callable[Concatenate[Params, Arguments], None]) -> Callab
     @functools.wraps(run)
     def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         run(read_params(Path("params.yaml")), *args, **kwargs)
+
+    return wrapper
+
+
+def anywhere_command(run: Callable[Concatenate[Params | None, Arguments], None]) -> Callable[Arguments, None]:
+    """Give a command that needs no workspace the parameters of the folder, or None where it has none; errors as one line."""
+
+    @one_line_errors
+    @functools.wraps(run)
+    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        run(find_params(Path()), *args, **kwargs)
 
     return wrapper
 
@@ -151,8 +162,10 @@ def _write(text: str) -> None:
 
 
 def _name() -> str:
-    """Return the name of the stage as DVC has it, of a command by hand that of its module."""
-    return os.environ.get("DVC_STAGE", Path(sys.argv[0]).stem)
+    """Return the name of the stage as DVC has it, of a command of `dars` its own, of one by hand that of its module."""
+    context = click.get_current_context(silent=True)
+    called = context.info_name if context and context.parent else None
+    return os.environ.get("DVC_STAGE", called or Path(sys.argv[0]).stem)
 
 
 def _bar(items: Iterable[Item], *, total: int, unit: str, initial: int = 0) -> "_Bar":

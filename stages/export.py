@@ -10,9 +10,9 @@ from pipeline.export.request import plan_export
 from pipeline.inference.protocol import describe_views
 from pipeline.models.build import describe_licence
 from pipeline.models.checkpoints import read_model
-from pipeline.params import Params
+from pipeline.params import Params, default_params
 from pipeline.runtime import prepare_device
-from stages.command import EXISTING, NEW, echo, progress, stage_command
+from stages.command import EXISTING, NEW, anywhere_command, echo, progress
 
 
 @click.command()
@@ -23,14 +23,15 @@ from stages.command import EXISTING, NEW, echo, progress, stage_command
 @click.option("--batch", default="1", show_default=True, help="Images that it takes at once: a number, or dynamic for any.")
 @click.option("--logits", is_flag=True, help="Let it give the logits as well, beside prediction and confidence.")
 @click.option("--images", type=NEW, help="Folder of images to compare it with torch on; without it, a few are drawn.")
-@stage_command
+@anywhere_command
 def main(
-    params: Params, model: Path, out: Path, height: int, width: int, batch: str, images: Path | None, *, logits: bool
+    own: Params | None, model: Path, out: Path, height: int, width: int, batch: str, images: Path | None, *, logits: bool
 ) -> None:
     """Write a model as an ONNX file of its own, and hold it against torch first.
 
     In: RGB images, (N, HEIGHT, WIDTH, 3) uint8. Out: their classes, (N, HEIGHT, WIDTH) uint8, and how probable these are.
     """
+    params = own or default_params()
     shape = plan_export(out, model=model, batch=batch, height=height, width=width)
     # The CPU's kernels are the reference, whatever the machine has.
     prepare_device(params.runtime.model_copy(update={"device": "cpu"}))

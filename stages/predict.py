@@ -8,13 +8,13 @@ from pipeline.datasets.raw_files import passed_over
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.protocol import choose_protocol, describe_views
 from pipeline.models.checkpoints import read_model
-from pipeline.params import Params
+from pipeline.params import Params, default_params
 from pipeline.predictions.jobs import plan_jobs, run_jobs
 from pipeline.predictions.label_formats import FORMATS
 from pipeline.predictions.legend import write_legend
 from pipeline.predictions.resume import begin, finish
 from pipeline.runtime import prepare_device
-from stages.command import EXISTING, NEW, echo, progress, stage_command
+from stages.command import EXISTING, NEW, anywhere_command, echo, progress
 
 
 @click.command()
@@ -38,16 +38,20 @@ from stages.command import EXISTING, NEW, echo, progress, stage_command
     show_default=True,
     help="By the test protocol that the model holds, or by that of `inference` in params.yaml.",
 )
-@stage_command
+@anywhere_command
 def main(
-    params: Params, model: Path, images: Path, out: Path, *, overlays: bool, confidence: bool, name: str, protocol: str
+    own: Params | None, model: Path, images: Path, out: Path, *, overlays: bool, confidence: bool, name: str, protocol: str
 ) -> None:
     """Predict every image of a folder; what a killed run has done is not done again."""
+    if own is None and protocol == "params":
+        raise ValueError("--protocol params - expected params.yaml of a workspace in this folder - found none - leave it out")
     checkpoint = read_model(model)
     names = checkpoint.class_names
     jobs = plan_jobs(images, out, name=name, class_names=names, overlays=overlays, confidences=confidence)
     echo(*passed_over(images))
-    chosen = choose_protocol(params.inference, checkpoint.protocol, ours=protocol == "params", say=echo)
+    params = own or default_params()
+    known = params.inference if own else params.inference.model_copy(update=dict(checkpoint.protocol))
+    chosen = choose_protocol(known, checkpoint.protocol, ours=protocol == "params", say=echo)
     predictor = Predictor(checkpoint.network, chosen, prepare_device(params.runtime), compiled=params.runtime.compile)
     write_legend(out, name=name, class_names=names, colors=checkpoint.colors)
     left = begin(out, jobs, model=model, protocol=describe_views(chosen))

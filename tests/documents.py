@@ -13,7 +13,7 @@ PATTERNS = ("*.md", "docs/*.md", "data/*/README.md", "data/raw/streets/README.md
 DOCUMENTS = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 # It tells of names that are gone.
 PRESENT = [path for path in DOCUMENTS if path.name != "CHANGELOG.md"]
-_PROGRAMS = {"python", "dvc", "make", "torchrun"}
+_PROGRAMS = {"python", "dars", "dvc", "make", "torchrun"}
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 

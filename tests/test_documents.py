@@ -12,6 +12,7 @@ from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 from dvc.utils.hydra import apply_overrides
 
+from dars.__main__ import main as dars
 from pipeline.experiments.settings import list_settings, read_setting
 from pipeline.params import Params, read_params
 from pipeline.schema import read_yaml
@@ -50,6 +51,18 @@ def cases(program: str) -> list[Any]:
     return [pytest.param(command, id=f"{document}: {' '.join(command.words)}") for document, command in found]
 
 
+def given(main: click.Command, arguments: list[str], *, complete: bool) -> dict[str, Any]:
+    """Return what is given to a command by name: all that it needs, where the document has it in full."""
+    if "--help" in arguments:
+        return {}
+    parsed, _, _ = main.make_parser(click.Context(main)).parse_args(arguments)
+    # What is not given holds a mark of click's own.
+    options: dict[str, Any] = {key: value for key, value in parsed.items() if isinstance(value, bool | str | list | tuple)}
+    if complete or any(word.startswith("-") for word in arguments):
+        assert {str(option.name) for option in main.params if option.required} <= options.keys()
+    return options
+
+
 @cache
 def dvc_parser() -> Any:
     return get_main_parser()
@@ -79,21 +92,26 @@ def test_every_python_command_exists_with_its_options(command: Command) -> None:
         return
     main = importlib.import_module(module).main
     assert isinstance(main, click.Command)
-    parsed, _, _ = main.make_parser(click.Context(main)).parse_args(arguments)
-    # What is not given holds a mark of click's own.
-    given: dict[str, Any] = {key: value for key, value in parsed.items() if isinstance(value, bool | str | list | tuple)}
-    if command.complete or any(word.startswith("-") for word in arguments):
-        assert {str(option.name) for option in main.params if option.required} <= given.keys()
-    if module in {"stages.experiment", "stages.table"} and not is_placeholder(given.get("name", "NAME")):
-        setting = read_setting(SETTINGS, given["name"], on=given.get("on"))
-        assert set(given.get("runs", ())) <= set(setting.runs)
+    options = given(main, arguments, complete=command.complete)
+    if module in {"stages.experiment", "stages.table"} and not is_placeholder(options.get("name", "NAME")):
+        setting = read_setting(SETTINGS, options["name"], on=options.get("on"))
+        assert set(options.get("runs", ())) <= set(setting.runs)
+
+
+@pytest.mark.parametrize("command", cases("dars"))
+def test_every_command_of_the_package_exists_with_its_options(command: Command) -> None:
+    called, *arguments = command.words[1:]
+    if called != "--help":
+        main = dars.get_command(click.Context(dars), called)
+        assert main
+        given(main, arguments, complete=command.complete)
 
 
 @pytest.mark.parametrize("command", cases("dvc"))
 def test_every_dvc_command_exists_with_its_options_and_stages(command: Command) -> None:
     words, parser = list(command.words[1:]), dvc_parser()
     try:
-        given = parser.parse_args(words)
+        parsed = parser.parse_args(words)
     except DvcParserError:
         # In a sentence, `dvc add` may stand without what is to be added.
         assert not command.complete
@@ -101,10 +119,10 @@ def test_every_dvc_command_exists_with_its_options_and_stages(command: Command) 
             parser.parse_args([*words, "-h"])
         assert ended.value.code == 0
         return
-    if given.cmd in {"repro", "commit"}:
+    if parsed.cmd in {"repro", "commit"}:
         rounds = read_params(ROOT / "params.yaml").rounds
         known = {f"{stage}@{key}" if "foreach" in body else stage for stage, body in stages().items() for key in rounds}
-        assert {target for target in given.targets if not is_placeholder(target)} <= known
+        assert {target for target in parsed.targets if not is_placeholder(target)} <= known
 
 
 @pytest.mark.parametrize("command", cases("make"))

@@ -46,11 +46,11 @@ def modules_of(path: Path) -> set[str]:
     nodes = list(ast.walk(ast.parse(path.read_text())))
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
-    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"pipeline", "stages", "tests"}
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"dars", "pipeline", "stages", "tests"}
 
 
 def test_every_import_of_the_pipeline_is_declared() -> None:
-    for module, packages in imported("pipeline", "stages").items():
+    for module, packages in imported("dars", "pipeline", "stages").items():
         assert packages & declared("export").keys(), module
 
 
@@ -60,7 +60,7 @@ def test_every_import_of_the_tests_is_declared() -> None:
 
 
 def test_every_declared_package_is_imported_or_has_a_reason() -> None:
-    given = set().union(*imported("pipeline", "stages", "tests").values())
+    given = set().union(*imported("dars", "pipeline", "stages", "tests").values())
     needless = declared(*EXTRAS).keys() - given
     assert needless == set(UNIMPORTED)
 

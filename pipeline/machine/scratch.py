@@ -156,7 +156,7 @@ def _fingerprint(parameters: Mapping[str, object], inputs: Sequence[Path]) -> st
         name: module.__file__
         for name, module in sys.modules.items()
         # A stage run by `python -m` goes by the name of __main__.
-        if name.partition(".")[0] in {"pipeline", "stages", "__main__"} and getattr(module, "__file__", None)
+        if name.partition(".")[0] in {"dars", "pipeline", "stages", "__main__"} and getattr(module, "__file__", None)
     }
     content = {
         "format": FORMAT,
