@@ -5,16 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.calibration.calibrator import CalibratorFile
-from pipeline.calibration.fit_round import fit_round, labeled_maps
-from pipeline.calibration.none import NoCalibration
-from pipeline.files import atomic_path
 from pipeline.params import Params
-from pipeline.randomness import keyed_generator
-from pipeline.samples.catalog import Catalog
-from pipeline.samples.sample_lists import read_samples
-from pipeline.softmax_store.confidences import calibrate_confidences, link_confidences
-from pipeline.softmax_store.reader import SoftmaxStore
 from stages.command import EXISTING, NEW, echo, progress, round_option, run_to_end, stage_command
 
 
@@ -34,6 +25,16 @@ def main(
     calibrator: Path, confidences: Path,
 ) -> None:  # fmt: skip
     """Fit and apply one round's calibrator; without one, the confidences are those of the softmax store."""
+    from pipeline.calibration.calibrator import CalibratorFile
+    from pipeline.calibration.fit_round import fit_round, labeled_maps
+    from pipeline.calibration.none import NoCalibration
+    from pipeline.files import atomic_path
+    from pipeline.randomness import keyed_generator
+    from pipeline.samples.catalog import Catalog
+    from pipeline.samples.sample_lists import read_samples
+    from pipeline.softmax_store.confidences import calibrate_confidences, link_confidences
+    from pipeline.softmax_store.reader import SoftmaxStore
+
     store = SoftmaxStore(softmax)
     if missing := store.unpredicted_classes():
         echo(f"warning: the teacher predicts {len(missing)} of {store.num_classes} classes nowhere: {', '.join(missing)}")

@@ -5,19 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.evaluation.confusion import measure_samples
-from pipeline.evaluation.examples import keep_examples
-from pipeline.evaluation.metrics import segmentation_metrics
-from pipeline.evaluation.segmentation import tail_classes
-from pipeline.evaluation.val_curve import measure_curve, spread
-from pipeline.files import atomic_path
-from pipeline.inference.predict_samples import predict_samples
-from pipeline.inference.protocol import describe_protocol
-from pipeline.models.snapshots import Snapshots
 from pipeline.params import Params
-from pipeline.samples.catalog import Catalog
-from pipeline.samples.priors import ClassPriors
-from pipeline.samples.sample_lists import read_samples
 from stages.command import EXISTING, NEW, progress, stage_command
 
 
@@ -36,6 +24,19 @@ def main(
     model: Path, catalog: Path, priors: Path, val: Path, metrics: Path, examples: Path, snapshots: Path, val_curve: Path,
 ) -> None:  # fmt: skip
     """Measure one network, and those that it was on its way."""
+    from pipeline.evaluation.confusion import measure_samples
+    from pipeline.evaluation.examples import keep_examples
+    from pipeline.evaluation.metrics import segmentation_metrics
+    from pipeline.evaluation.segmentation import tail_classes
+    from pipeline.evaluation.val_curve import measure_curve, spread
+    from pipeline.files import atomic_path
+    from pipeline.inference.predict_samples import predict_samples
+    from pipeline.inference.protocol import describe_protocol
+    from pipeline.models.snapshots import Snapshots
+    from pipeline.samples.catalog import Catalog
+    from pipeline.samples.priors import ClassPriors
+    from pipeline.samples.sample_lists import read_samples
+
     classes, samples = Catalog.read(catalog), read_samples(val, labels=True)
     tail = tail_classes(classes.class_names, ClassPriors.read(priors).labeled(classes.class_names), params.evaluation)
     taken = Snapshots.read(snapshots / "snapshots.json").checkpoints(snapshots, last=model)

@@ -4,12 +4,6 @@ from pathlib import Path
 
 import click
 
-from pipeline.experiments.compare import compare_finished, write_table
-from pipeline.experiments.experiment import drop_leftovers, experiment_name, plan_experiments
-from pipeline.experiments.finished import committed_params
-from pipeline.experiments.run import run_experiments, show_on_page, spell_commands
-from pipeline.experiments.settings import describe_settings, read_setting
-from pipeline.schema import read_yaml
 from stages.command import EXISTING, NEW, echo, one_line_errors
 
 
@@ -49,6 +43,13 @@ def main(
     apply`. What is finished on the same data is not run again, and what was killed goes on where it stopped. At the end all
     that is finished is printed as a table and written to --tables, which the report shows.
     """
+    from pipeline.experiments.compare import compare_finished, write_table
+    from pipeline.experiments.experiment import drop_leftovers, experiment_name, plan_experiments
+    from pipeline.experiments.finished import committed_params
+    from pipeline.experiments.run import run_experiments, show_on_page, spell_commands
+    from pipeline.experiments.settings import describe_settings, read_setting
+    from pipeline.schema import read_yaml
+
     if listing or name is None:
         click.echo(describe_settings(settings))
         return

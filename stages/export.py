@@ -4,14 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.export.images import draw_images, read_images
-from pipeline.export.onnx_file import write_onnx
-from pipeline.export.request import plan_export
-from pipeline.inference.protocol import describe_views
-from pipeline.models.build import describe_licence
-from pipeline.models.checkpoints import read_model
-from pipeline.params import Params, default_params
-from pipeline.runtime import prepare_device
+from pipeline.params import Params
 from stages.command import EXISTING, NEW, anywhere_command, echo, progress
 
 
@@ -31,6 +24,15 @@ def main(
 
     In: RGB images, (N, HEIGHT, WIDTH, 3) uint8. Out: their classes, (N, HEIGHT, WIDTH) uint8, and how probable these are.
     """
+    from pipeline.export.images import draw_images, read_images
+    from pipeline.export.onnx_file import write_onnx
+    from pipeline.export.request import plan_export
+    from pipeline.inference.protocol import describe_views
+    from pipeline.models.build import describe_licence
+    from pipeline.models.checkpoints import read_model
+    from pipeline.params import default_params
+    from pipeline.runtime import prepare_device
+
     params = own or default_params()
     shape = plan_export(out, model=model, batch=batch, height=height, width=width)
     # The CPU's kernels are the reference, whatever the machine has.

@@ -4,13 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.files import digest, publish
-from pipeline.inference.fill_store import begin_store, fill_store
-from pipeline.inference.predictor import Predictor
-from pipeline.machine.work import open_work
-from pipeline.models.checkpoints import read_model
 from pipeline.params import Params
-from pipeline.samples.sample_lists import read_samples
 from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_command, run_to_end
 
 
@@ -22,6 +16,13 @@ from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_com
 @parallel_stage_command
 def main(params: Params, teacher: Path, unlabeled: Path, softmax: Path, *, fresh: bool) -> None:
     """Predict the unlabeled images; goes on at the first shard that an interrupted run did not finish."""
+    from pipeline.files import digest, publish
+    from pipeline.inference.fill_store import begin_store, fill_store
+    from pipeline.inference.predictor import Predictor
+    from pipeline.machine.work import open_work
+    from pipeline.models.checkpoints import read_model
+    from pipeline.samples.sample_lists import read_samples
+
     samples = read_samples(unlabeled, labels=False)
     # The URL is part of the fingerprint: partial work at one is none at another.
     url, inputs = params.runtime.softmax_url, [teacher, unlabeled]

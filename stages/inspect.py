@@ -5,8 +5,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from pipeline.inspection.inspect import inspect_folder
-from pipeline.params import Params, default_params
+from pipeline.params import Params
 from stages.command import NEW, anywhere_command, progress
 
 
@@ -16,6 +15,9 @@ from stages.command import NEW, anywhere_command, progress
 @anywhere_command
 def main(own: Params | None, root: Path, *, write: bool) -> None:
     """Say what is in a folder, how it would be split, what it would cost, and all that would stop `prepare`."""
+    from pipeline.inspection.inspect import inspect_folder
+    from pipeline.params import default_params
+
     with TemporaryDirectory() as scratch:
         found = inspect_folder(root, own or default_params(), Path(scratch), write=write, progress=progress)
     click.echo("\n".join([*found.lines, f"wrong: {len(found.faults) or 'nothing'}", *found.faults]))

@@ -4,16 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.datasets.raw_files import passed_over
-from pipeline.inference.predictor import Predictor
-from pipeline.inference.protocol import choose_protocol, describe_views
-from pipeline.models.checkpoints import read_model
-from pipeline.params import Params, default_params
-from pipeline.predictions.jobs import plan_jobs, run_jobs
-from pipeline.predictions.label_formats import FORMATS
-from pipeline.predictions.legend import write_legend
-from pipeline.predictions.resume import begin, finish
-from pipeline.runtime import prepare_device
+from pipeline.params import Params
 from stages.command import EXISTING, NEW, anywhere_command, echo, progress
 
 
@@ -26,7 +17,7 @@ from stages.command import EXISTING, NEW, anywhere_command, echo, progress
 @click.option(
     "--format",
     "name",
-    type=click.Choice(list(FORMATS)),
+    type=click.Choice(["labels", "cityscapes", "voc"]),
     default="labels",
     show_default=True,
     help="labels: palette PNGs of train ids in OUT/labels; cityscapes: label ids in OUT/cityscapes; voc: OUT/results/VOC2012.",
@@ -43,6 +34,16 @@ def main(
     own: Params | None, model: Path, images: Path, out: Path, *, overlays: bool, confidence: bool, name: str, protocol: str
 ) -> None:
     """Predict every image of a folder; what a killed run has done is not done again."""
+    from pipeline.datasets.raw_files import passed_over
+    from pipeline.inference.predictor import Predictor
+    from pipeline.inference.protocol import choose_protocol, describe_views
+    from pipeline.models.checkpoints import read_model
+    from pipeline.params import default_params
+    from pipeline.predictions.jobs import plan_jobs, run_jobs
+    from pipeline.predictions.legend import write_legend
+    from pipeline.predictions.resume import begin, finish
+    from pipeline.runtime import prepare_device
+
     if own is None and protocol == "params":
         raise ValueError("--protocol params - expected params.yaml of a workspace in this folder - found none - leave it out")
     checkpoint = read_model(model)

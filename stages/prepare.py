@@ -4,8 +4,6 @@ from pathlib import Path
 
 import click
 
-from pipeline.datasets.prepare import prepare_data_set
-from pipeline.files import atomic_path
 from pipeline.params import Params
 from stages.command import EXISTING, NEW, echo, progress, stage_command
 
@@ -16,6 +14,9 @@ from stages.command import EXISTING, NEW, echo, progress, stage_command
 @stage_command
 def main(params: Params, lists: Path, out: Path) -> None:
     """Turn a raw data set into checked sample lists."""
+    from pipeline.datasets.prepare import prepare_data_set
+    from pipeline.files import atomic_path
+
     echo(f"finding or drawing the images of {params.data.name}")
     with atomic_path(out) as folder:
         folder.mkdir()

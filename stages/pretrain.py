@@ -5,15 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.machine.work import open_work
-from pipeline.models.build import build_network, describe_licence, weight_files
-from pipeline.models.checkpoints import write_model
 from pipeline.params import Params
-from pipeline.runtime import seed_torch
-from pipeline.samples.catalog import Catalog
-from pipeline.samples.sample_lists import read_samples
-from pipeline.training.plan import plan_pretraining
-from pipeline.training.training import StepRecord, Training
 from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_command, run_to_end
 
 
@@ -27,6 +19,15 @@ from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_com
 @parallel_stage_command
 def main(params: Params, catalog: Path, labeled: Path, model: Path, curve: Path, snapshots: Path, *, fresh: bool) -> None:
     """Train round 0; goes on where an interrupted run stopped."""
+    from pipeline.machine.work import open_work
+    from pipeline.models.build import build_network, describe_licence, weight_files
+    from pipeline.models.checkpoints import write_model
+    from pipeline.runtime import seed_torch
+    from pipeline.samples.catalog import Catalog
+    from pipeline.samples.sample_lists import read_samples
+    from pipeline.training.plan import plan_pretraining
+    from pipeline.training.training import StepRecord, Training
+
     classes = Catalog.read(catalog)
     samples = read_samples(labeled, labels=True)
     plan = plan_pretraining(samples, classes, params.pretrain, params.training, params.augmentation, seed=params.seed)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from pipeline.workspace.repair import repair_workspace
 from stages.command import echo, one_line_errors, progress
 
 
@@ -13,6 +12,8 @@ from stages.command import echo, one_line_errors, progress
 @one_line_errors
 def main() -> None:
     """Repair DVC's own files and hash its whole cache; what is damaged is removed, and dvc repro makes it anew."""
+    from pipeline.workspace.repair import repair_workspace
+
     echo(*repair_workspace(Path(), workers=os.cpu_count() or 1, progress=progress))
 
 

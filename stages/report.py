@@ -4,11 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.files import atomic_path
 from pipeline.params import Params
-from pipeline.report.findings import summary
-from pipeline.report.page import build_page
-from pipeline.report.record import read_experiment
 from stages.command import EXISTING, NEW, echo, stage_command
 
 
@@ -21,6 +17,11 @@ from stages.command import EXISTING, NEW, echo, stage_command
 @stage_command
 def main(params: Params, prepared: Path, rounds: Path, tables: Path, suggestions: Path, out: Path) -> None:
     """Write the report; a browser needs no network to show it."""
+    from pipeline.files import atomic_path
+    from pipeline.report.findings import summary
+    from pipeline.report.page import build_page
+    from pipeline.report.record import read_experiment
+
     settings = params.model_dump(mode="json", exclude={"runtime"})
     experiment = read_experiment(prepared, rounds, list(params.rounds), params.evaluation)
     shown = params.evaluation.examples

@@ -4,12 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.labeling.draw_round import draw_round
-from pipeline.machine.process_group import join_processes
 from pipeline.params import Params
-from pipeline.samples.catalog import Catalog
-from pipeline.selection import Selection
-from pipeline.softmax_store.reader import ConfidenceStore
 from stages.command import EXISTING, NEW, parallel_stage_command, progress, round_option
 
 
@@ -22,6 +17,12 @@ from stages.command import EXISTING, NEW, parallel_stage_command, progress, roun
 @parallel_stage_command
 def main(params: Params, round_key: str, catalog: Path, confidences: Path, selection: Path, pseudo_labels: Path) -> None:
     """Draw and write one round's pseudo labels."""
+    from pipeline.labeling.draw_round import draw_round
+    from pipeline.machine.process_group import join_processes
+    from pipeline.samples.catalog import Catalog
+    from pipeline.selection import Selection
+    from pipeline.softmax_store.reader import ConfidenceStore
+
     store, chosen, colors = ConfidenceStore(confidences), Selection.read(selection), Catalog.read(catalog).colors
     with join_processes() as group:
         draw_round(

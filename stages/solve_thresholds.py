@@ -5,14 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.labeling.automatic_ratio import choose_ratio
-from pipeline.labeling.class_thresholds import Problem
-from pipeline.labeling.refine import solve_round
-from pipeline.labeling.solve import check_labels
 from pipeline.params import Params
-from pipeline.randomness import keyed_generator
-from pipeline.samples.priors import ClassPriors, perturb, shrink
-from pipeline.softmax_store.reader import ConfidenceStore
 from stages.command import EXISTING, NEW, echo, progress, round_option, stage_command
 
 
@@ -24,6 +17,14 @@ from stages.command import EXISTING, NEW, echo, progress, round_option, stage_co
 @stage_command
 def main(params: Params, round_key: str, confidences: Path, priors: Path, selection: Path) -> None:
     """Solve one round's thresholds."""
+    from pipeline.labeling.automatic_ratio import choose_ratio
+    from pipeline.labeling.class_thresholds import Problem
+    from pipeline.labeling.refine import solve_round
+    from pipeline.labeling.solve import check_labels
+    from pipeline.randomness import keyed_generator
+    from pipeline.samples.priors import ClassPriors, perturb, shrink
+    from pipeline.softmax_store.reader import ConfidenceStore
+
     store = ConfidenceStore(confidences)
     ratio = params.labeling_ratio(round_key)
     counts = store.total_counts()

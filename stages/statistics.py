@@ -5,14 +5,6 @@ from pathlib import Path
 import click
 
 from pipeline.params import Params
-from pipeline.samples.catalog import Catalog
-from pipeline.samples.priors import ClassPriors
-from pipeline.samples.sample_lists import read_samples
-from pipeline.selection import Selection
-from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
-from pipeline.statistics.classes import appearance, count_label_files, seen_area
-from pipeline.statistics.describe import describe_round
-from pipeline.statistics.judge import count_pseudo_labels
 from stages.command import EXISTING, NEW, progress, stage_command
 
 
@@ -34,6 +26,15 @@ def main(
     selection: Path, pseudo_labels: Path, statistics: Path,
 ) -> None:  # fmt: skip
     """Describe one round's pseudo labels."""
+    from pipeline.samples.catalog import Catalog
+    from pipeline.samples.priors import ClassPriors
+    from pipeline.samples.sample_lists import read_samples
+    from pipeline.selection import Selection
+    from pipeline.softmax_store.reader import ConfidenceStore, SoftmaxStore
+    from pipeline.statistics.classes import appearance, count_label_files, seen_area
+    from pipeline.statistics.describe import describe_round
+    from pipeline.statistics.judge import count_pseudo_labels
+
     classes, workers, crops = Catalog.read(catalog), params.runtime.workers, params.augmentation
     store = ConfidenceStore(confidences)
     samples = read_samples(labeled, labels=True)

@@ -4,14 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.calibration.calibrator import CalibratorFile
-from pipeline.files import digest
 from pipeline.params import Params
-from pipeline.samples.sample_lists import read_samples
-from pipeline.selection import Selection
-from pipeline.softmax_store.reader import ConfidenceStore
-from pipeline.suggestions.suggest import SCORES, suggest_images
-from pipeline.suggestions.table import spell_suggestions, write_suggestions
 from stages.command import EXISTING, NEW, echo, progress, round_option, stage_command
 
 SHOWN = 10
@@ -23,7 +16,7 @@ SHOWN = 10
 @click.option("--count", type=click.IntRange(min=1), default=20, show_default=True, help="Images to suggest.")
 @click.option(
     "--scores",
-    type=click.Choice(SCORES),
+    type=click.Choice(["shortfall", "uncertainty", "random"]),
     default="shortfall",
     show_default=True,
     help="shortfall: by classes that are short of their target, then by expected errors; the others are there to compare with.",
@@ -41,6 +34,14 @@ SHOWN = 10
 @stage_command
 def main(params: Params, round_key: str, count: int, scores: str, apart: int, prepared: Path, rounds: Path, out: Path) -> None:
     """Suggest unlabeled images to label next, the best first, from what is on disk of a round."""
+    from pipeline.calibration.calibrator import CalibratorFile
+    from pipeline.files import digest
+    from pipeline.samples.sample_lists import read_samples
+    from pipeline.selection import Selection
+    from pipeline.softmax_store.reader import ConfidenceStore
+    from pipeline.suggestions.suggest import suggest_images
+    from pipeline.suggestions.table import spell_suggestions, write_suggestions
+
     params.round(round_key)
     folder = rounds / round_key
     chosen = Selection.read(folder / "selection.json")

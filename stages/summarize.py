@@ -4,13 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.files import atomic_path
 from pipeline.params import Params
-from pipeline.results.plots import write_plots
-from pipeline.results.rounds import read_rounds
-from pipeline.results.summary import summarize
-from pipeline.samples.catalog import Catalog
-from pipeline.samples.priors import ClassPriors
 from stages.command import EXISTING, NEW, stage_command
 
 
@@ -23,6 +17,13 @@ from stages.command import EXISTING, NEW, stage_command
 @stage_command
 def main(params: Params, catalog: Path, priors: Path, rounds: Path, summary: Path, plots: Path) -> None:
     """Summarize all rounds."""
+    from pipeline.files import atomic_path
+    from pipeline.results.plots import write_plots
+    from pipeline.results.rounds import read_rounds
+    from pipeline.results.summary import summarize
+    from pipeline.samples.catalog import Catalog
+    from pipeline.samples.priors import ClassPriors
+
     names = Catalog.read(catalog).class_names
     results = read_rounds(rounds, params.rounds, names)
     with atomic_path(plots) as folder:

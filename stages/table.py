@@ -4,9 +4,6 @@ from pathlib import Path
 
 import click
 
-from pipeline.experiments.compare import compare_finished, write_table
-from pipeline.experiments.experiment import experiment_name
-from pipeline.experiments.settings import read_setting
 from stages.command import EXISTING, NEW, echo, one_line_errors
 
 
@@ -19,6 +16,10 @@ from stages.command import EXISTING, NEW, echo, one_line_errors
 @one_line_errors
 def main(name: str, on: str | None, control: str | None, settings: Path, out: Path) -> None:
     """Tabulate the finished experiments of the setting NAME: means and deviations over seeds, gains and their intervals."""
+    from pipeline.experiments.compare import compare_finished, write_table
+    from pipeline.experiments.experiment import experiment_name
+    from pipeline.experiments.settings import read_setting
+
     key = experiment_name(name, on)
     found = compare_finished(key, read_setting(settings, name, on=on), control=control)
     click.echo(write_table(found, out), nl=False)

@@ -5,17 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.machine.work import open_work
-from pipeline.models.build import build_network, describe_licence, weight_files
-from pipeline.models.checkpoints import read_model, write_model
 from pipeline.params import Params
-from pipeline.runtime import seed_torch
-from pipeline.samples.catalog import Catalog
-from pipeline.samples.sample_lists import read_samples
-from pipeline.selection import Selection
-from pipeline.training.plan import plan_student
-from pipeline.training.training import StepRecord, Training
-from pipeline.transforms.draws import scale_range
 from stages.command import EXISTING, NEW, echo, fresh_option, parallel_stage_command, round_option, run_to_end
 
 
@@ -40,6 +30,17 @@ def main(
     model: Path, curve: Path, snapshots: Path, *, fresh: bool,
 ) -> None:  # fmt: skip
     """Train the student of one round; goes on where an interrupted run stopped."""
+    from pipeline.machine.work import open_work
+    from pipeline.models.build import build_network, describe_licence, weight_files
+    from pipeline.models.checkpoints import read_model, write_model
+    from pipeline.runtime import seed_torch
+    from pipeline.samples.catalog import Catalog
+    from pipeline.samples.sample_lists import read_samples
+    from pipeline.selection import Selection
+    from pipeline.training.plan import plan_student
+    from pipeline.training.training import StepRecord, Training
+    from pipeline.transforms.draws import scale_range
+
     section = params.round(round_key)
     classes = Catalog.read(catalog)
     plan = plan_student(
