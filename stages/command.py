@@ -152,7 +152,8 @@ def _write(text: str) -> None:
 
 def _name() -> str:
     """Return the name of the stage as DVC has it, of a command by hand that of its module."""
-    return os.environ.get("DVC_STAGE", Path(sys.argv[0]).stem)
+    module = Path(sys.argv[0])
+    return os.environ.get("DVC_STAGE", module.parent.name if module.stem == "__main__" else module.stem)
 
 
 def _bar(items: Iterable[Item], *, total: int, unit: str, initial: int = 0) -> "_Bar":
