@@ -59,8 +59,7 @@ def write_cvat(out: Path, material: Material, labels: ToolLabels, *, workers: in
 
     with zipfile.ZipFile(out / ARCHIVE, "w") as archive:
         _put(archive, LABEL_MAP, "\n".join(["# label:color_rgb:parts:actions", *lines, ""]).encode())
-        # A reader of these lists takes the first word of a name that has no quotes.
-        _put(archive, _LIST, "".join(f'"{key}"\n' if len(key.split()) > 1 else f"{key}\n" for key in keys).encode())
+        _put(archive, _LIST, "".join(f"{key}\n" for key in keys).encode())
         drawn = map_ordered(draw, keys.values(), workers=workers)
         for key, masks in zip(keys, progress(drawn, total=len(keys), unit="image"), strict=True):
             for folder, mask in zip((MASKS, _INSTANCES), masks, strict=True):
