@@ -14,7 +14,9 @@ from tests.dependencies import EDGES, ROOT, body, dependencies, entry, needless_
 
 BODIES = {name: body(name) for name in stages()}
 SCRIPTS = {name: script(name) for name in BODIES}
-COMMANDS = sorted(path for path in (ROOT / "stages").glob("*.py") if path.name not in {"__init__.py", "command.py"})
+COMMANDS = sorted(
+    path for path in (ROOT / "stages").rglob("*.py") if path.name not in {"__init__.py", "__main__.py", "command.py"}
+)
 METHODS = {
     "labeling_ratio": {"alpha", "rounds.${key}.alpha"},
     "depth": {"rounds.${key}.prev", "rounds.${key}.model"},

@@ -67,7 +67,7 @@ def write_round(folder: Path) -> None:
     own = folder / "data/rounds/1"
     (own / "pseudo_labels").mkdir(parents=True)
     known = json.loads((ROOT / "tests/golden/selection.json").read_text())["dars"]
-    fields = {key: value[: catalog.num_classes] if isinstance(value, list) else value for key, value in known.items()}
+    fields = {key: (3 * value)[: catalog.num_classes] if isinstance(value, list) else value for key, value in known.items()}
     fields |= {"class_names": list(catalog.class_names), "class_priors": [1.0] + [0.0] * (catalog.num_classes - 1)}
     Selection.model_validate_json(json.dumps(fields)).write(own / "selection.json")
     samples = read_samples(folder / "data/prepared/unlabeled.tsv", labels=False)

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import zlib
 from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ def main() -> None:
             assert export(name).exit_code == 0
             corrected = Path(folder) / f"corrected{ENDINGS[name]}"
             by_the_tool(os.environ["ANNOTATION_TOOLS_PYTHON"], name, Path(folder) / "out", corrected)
-            record[f"{name} {classes[0]}"] = base64.b64encode(corrected.read_bytes()).decode()
+            record[f"{name} {classes[0]}"] = base64.b64encode(zlib.compress(corrected.read_bytes(), 9)).decode()
     RECORD.write_text(f"{json.dumps(record, indent=1)}\n")
 
 

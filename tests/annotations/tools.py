@@ -20,7 +20,9 @@ def cvat(export: Path, corrected: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(export / "annotations.zip") as archive:
             archive.extractall(folder)
-        data_set = dm.Dataset.import_from(folder, "voc")
+        # CVAT's own datumaro has one importer of all parts of VOC.
+        known = dm.Environment().importers
+        data_set = dm.Dataset.import_from(folder, "voc_segmentation" if "voc_segmentation" in known else "voc")
         names = [label.name for label in data_set.categories()[dm.AnnotationType.label]]
         shown = {names[annotation.label] for item in data_set for annotation in item.annotations}
         assert "background" not in shown, "what nothing covers makes no mask"
@@ -42,6 +44,7 @@ def coco(export: Path, corrected: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as target:
         place = Path(folder) / "annotations"
         place.mkdir()
+        (Path(folder) / "images").mkdir()
         (place / "instances_default.json").write_bytes((export / "annotations.json").read_bytes())
         data_set = dm.Dataset.import_from(folder, "coco_instances")
         data_set.export(target, "coco_instances", save_media=False)
@@ -55,7 +58,7 @@ def label_studio(export: Path, corrected: Path) -> None:
 
     tasks = json.loads((export / "tasks.json").read_text(encoding="utf-8"))
     for number, task in enumerate(tasks, start=1):
-        results = task["predictions"][0]["result"]
+        results = task.pop("predictions")[0]["result"]
         for result in results:
             shape = (result["original_height"], result["original_width"], 4)
             mask = decode_rle(result["value"]["rle"]).reshape(shape)[:, :, 3]
