@@ -16,6 +16,7 @@ ANYWHERE = {
 """What works in any folder."""
 IN_A_WORKSPACE = {
     "suggest": "Which unlabeled images to label next.",
+    "annotations": "Labels to annotation tools, and corrected ones back.",
     "experiment": "Run a setting of data/settings as experiments of DVC.",
     "table": "The finished experiments of a setting as a table.",
     "clean": "Remove what interrupted runs left.",

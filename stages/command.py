@@ -163,9 +163,9 @@ def _write(text: str) -> None:
 
 def _name() -> str:
     """Return the name of the stage as DVC has it, of a command of `dars` its own, of one by hand that of its module."""
-    context = click.get_current_context(silent=True)
-    called = context.info_name if context and context.parent else None
-    return os.environ.get("DVC_STAGE", called or Path(sys.argv[0]).stem)
+    context, module = click.get_current_context(silent=True), Path(sys.argv[0])
+    called = context.command_path.partition(" ")[2] if context and context.find_root().info_name == "dars" else ""
+    return os.environ.get("DVC_STAGE") or called or (module.parent.name if module.stem == "__main__" else module.stem)
 
 
 def _bar(items: Iterable[Item], *, total: int, unit: str, initial: int = 0) -> "_Bar":

@@ -91,6 +91,11 @@ def test_every_python_command_exists_with_its_options(command: Command) -> None:
         assert module in {"pytest", "venv"} or importlib.util.find_spec(module)
         return
     main = importlib.import_module(module).main
+    if isinstance(main, click.Group):
+        # In a sentence, the group may stand without one of its commands.
+        if not arguments and not command.complete:
+            return
+        main, arguments = main.commands[arguments[0]], arguments[1:]
     assert isinstance(main, click.Command)
     options = given(main, arguments, complete=command.complete)
     if module in {"stages.experiment", "stages.table"} and not is_placeholder(options.get("name", "NAME")):

@@ -14,7 +14,9 @@ from tests.dependencies import EDGES, ROOT, body, dependencies, entry, needless_
 
 BODIES = {name: body(name) for name in stages()}
 SCRIPTS = {name: script(name) for name in BODIES}
-COMMANDS = sorted(path for path in (ROOT / "stages").glob("*.py") if path.name not in {"__init__.py", "command.py"})
+COMMANDS = sorted(
+    path for path in (ROOT / "stages").rglob("*.py") if path.name not in {"__init__.py", "__main__.py", "command.py"}
+)
 METHODS = {
     "labeling_ratio": {"alpha", "rounds.${key}.alpha"},
     "depth": {"rounds.${key}.prev", "rounds.${key}.model"},
@@ -71,7 +73,7 @@ def test_a_command_calls_rooms_and_has_no_loop_and_no_algorithm(path: Path) -> N
     assert not [ast.unparse(node) for node in ast.walk(main) if isinstance(node, loops)]
     end, work = main.body[-1].end_lineno, [node for node in main.body[1:] if not isinstance(node, ast.ImportFrom)]
     assert end is not None
-    assert end - work[0].lineno + 1 <= 40
+    assert end - work[0].lineno + 1 <= 45
 
 
 def parameters_read(path: Path) -> set[str]:

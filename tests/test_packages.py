@@ -26,6 +26,11 @@ UNIMPORTED = {
     "s3fs": "fsspec loads it for s3://",
     "torchvision": "`pipeline.runtime` imports it where a network needs it",
 }
+ELSEWHERE = {
+    "datumaro": "tests/annotations/tools.py runs in an environment of its own: it pins an older numpy",
+    "label_studio_sdk": "likewise, and it brings a hundred packages",
+}
+"""Modules that one script of the tests imports, and no environment of the project has."""
 
 
 def declared(*extras: str) -> dict[str, Requirement]:
@@ -56,7 +61,7 @@ def test_every_import_of_the_pipeline_is_declared() -> None:
 
 def test_every_import_of_the_tests_is_declared() -> None:
     for module, packages in imported("tests").items():
-        assert packages & declared("dev", "export").keys(), module
+        assert module in ELSEWHERE or packages & declared("dev", "export").keys(), module
 
 
 def test_every_declared_package_is_imported_or_has_a_reason() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.files import digest, write_text
 from pipeline.predictions.jobs import Job
 
-_MARK = "unfinished.txt"
+MARK = "unfinished.txt"
 
 
 def begin(out: Path, jobs: Sequence[Job], *, model: Path, protocol: str) -> list[Job]:
@@ -27,11 +27,11 @@ def begin(out: Path, jobs: Sequence[Job], *, model: Path, protocol: str) -> list
     run = hashlib.sha256("\n".join([digest(model), protocol, *kinds]).encode()).hexdigest()
     goes_on = False
     with suppress(FileNotFoundError, UnicodeDecodeError):
-        goes_on = (out / _MARK).read_text(encoding="utf-8").splitlines()[-1:] == [run]
-    write_text(out / _MARK, f"Predictions of a run that goes on or was killed; the same command finishes it.\n{run}\n")
+        goes_on = (out / MARK).read_text(encoding="utf-8").splitlines()[-1:] == [run]
+    write_text(out / MARK, f"Predictions of a run that goes on or was killed; the same command finishes it.\n{run}\n")
     return [job for job in jobs if not (goes_on and job.is_done())]
 
 
 def finish(out: Path) -> None:
     """Take the mark away: the next run predicts every image again."""
-    (out / _MARK).unlink()
+    (out / MARK).unlink()

@@ -14,7 +14,10 @@ from tests.datasets.layouts import write_folder
 from tests.export.cases import noise_images, write_checkpoint
 from tests.workspace import ROOT, change_params, environment
 
-COMMANDS = [path.stem for path in (ROOT / "stages").glob("*.py") if path.read_text().startswith('"""Command `')]
+MODULES = [*(ROOT / "stages").glob("*.py"), *(ROOT / "stages").glob("*/__init__.py")]
+COMMANDS = [
+    path.parent.name if path.stem == "__init__" else path.stem for path in MODULES if path.read_text().startswith('"""Command `')
+]
 FOREIGN = "seed: 1\nmodel: {name: forest}\ndata: x\n"
 
 

@@ -7,11 +7,12 @@ import sys
 import pytest
 from click import Choice, Command
 
-from pipeline.predictions.label_formats import FORMATS
-from pipeline.suggestions.suggest import SCORES
+from pipeline.annotations import write
+from pipeline.predictions import label_formats
+from pipeline.suggestions import suggest
 from tests.workspace import ROOT
 
-COMMANDS = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in {"__init__", "command"})
+COMMANDS = sorted(path.stem for path in (ROOT / "stages").iterdir() if path.stem not in {"__init__", "__pycache__", "command"})
 SLOW = {"dvc", "matplotlib", "numpy", "onnx", "PIL", "scipy", "timm", "torch", "torchvision", "zarr"}
 
 
@@ -22,10 +23,16 @@ def test_no_command_imports_what_it_works_with_before_it_works() -> None:
     assert found.stdout.split() == []
 
 
-@pytest.mark.parametrize(
-    ("name", "option", "known"), [("predict", "name", FORMATS), ("suggest", "scores", SCORES)], ids=["predict", "suggest"]
-)
-def test_a_command_offers_what_its_room_knows(name: str, option: str, known: tuple[str, ...]) -> None:
+OFFERS = {
+    "annotations.export": ("name", write.FORMATS),
+    "predict": ("name", label_formats.FORMATS),
+    "suggest": ("scores", suggest.SCORES),
+}
+
+
+@pytest.mark.parametrize("name", OFFERS)
+def test_a_command_offers_what_its_room_knows(name: str) -> None:
+    option, known = OFFERS[name]
     command = importlib.import_module(f"stages.{name}").main
     assert isinstance(command, Command)
     offered = {each.name: each.type for each in command.params}[option]

@@ -1,0 +1,5 @@
+"""What `python -m stages.annotations` runs."""
+
+from stages.annotations import main
+
+main()
