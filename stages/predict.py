@@ -29,19 +29,34 @@ from stages.command import EXISTING, NEW, anywhere_command, echo, progress
     show_default=True,
     help="By the test protocol that the model holds, or by that of `inference` in params.yaml.",
 )
+@click.option(
+    "--window",
+    type=int,
+    help="Predict in windows of so many pixels a side, at the image's own size: for images that do not fit into memory.",
+)
 @anywhere_command
 def main(
-    own: Params | None, model: Path, images: Path, out: Path, *, overlays: bool, confidence: bool, name: str, protocol: str
+    own: Params | None,
+    model: Path,
+    images: Path,
+    out: Path,
+    *,
+    overlays: bool,
+    confidence: bool,
+    name: str,
+    protocol: str,
+    window: int | None,
 ) -> None:
     """Predict every image of a folder; what a killed run has done is not done again."""
     from pipeline.datasets.raw_files import passed_over
-    from pipeline.inference.predictor import Predictor
     from pipeline.inference.protocol import choose_protocol, describe_views
     from pipeline.models.checkpoints import read_model
     from pipeline.params import default_params
-    from pipeline.predictions.jobs import plan_jobs, run_jobs
+    from pipeline.predictions.jobs import plan_jobs
     from pipeline.predictions.legend import write_legend
     from pipeline.predictions.resume import begin, finish
+    from pipeline.predictions.run import run_jobs
+    from pipeline.rasters.banded import BandedPredictor, in_windows
     from pipeline.runtime import prepare_device
 
     if own is None and protocol == "params":
@@ -53,10 +68,11 @@ def main(
     params = own or default_params()
     known = params.inference if own else params.inference.model_copy(update=dict(checkpoint.protocol))
     chosen = choose_protocol(known, checkpoint.protocol, ours=protocol == "params", say=echo)
-    predictor = Predictor(checkpoint.network, chosen, prepare_device(params.runtime), compiled=params.runtime.compile)
+    chosen = in_windows(chosen, window, say=echo)
+    predictor = BandedPredictor(checkpoint.network, chosen, prepare_device(params.runtime), compiled=params.runtime.compile)
     write_legend(out, name=name, class_names=names, colors=checkpoint.colors)
     left = begin(out, jobs, model=model, protocol=describe_views(chosen))
-    run_jobs(left, predictor.labels_and_confidence, checkpoint.colors, progress=progress)
+    run_jobs(left, predictor, checkpoint.colors, progress=progress)
     finish(out)
     there = f", {len(jobs) - len(left)} of them from a run that did not end" if len(left) < len(jobs) else ""
     echo(f"{len(jobs)} predictions in {out}{there}; legend.json says what their values mean")

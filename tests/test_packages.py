@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from tests.workspace import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = ("dev", "export", "s3")
+EXTRAS = ("dev", "export", "geo", "s3")
 UNIMPORTED = {
     "dvc-s3": "DVC loads it for remotes at s3://",
     "flask": "moto's server is made of it",
@@ -56,12 +56,12 @@ def modules_of(path: Path) -> set[str]:
 
 def test_every_import_of_the_pipeline_is_declared() -> None:
     for module, packages in imported("dars", "pipeline", "stages").items():
-        assert packages & declared("export").keys(), module
+        assert packages & declared("export", "geo").keys(), module
 
 
 def test_every_import_of_the_tests_is_declared() -> None:
     for module, packages in imported("tests").items():
-        assert module in ELSEWHERE or packages & declared("dev", "export").keys(), module
+        assert module in ELSEWHERE or packages & declared("dev", "export", "geo").keys(), module
 
 
 def test_every_declared_package_is_imported_or_has_a_reason() -> None:

@@ -25,6 +25,7 @@ class Format:
         write: path, (H, W) uint8 train ids and the network's colors -> the label file.
         values: (C,), what stands for each class in the file; None = its train id.
         colors: (C,) RGB triples of the format's own; None = the network's.
+        georeferenced: whether it keeps the georeference of an image, and then is GeoTIFF.
     """
 
     class_names: tuple[str, ...] | None
@@ -32,6 +33,7 @@ class Format:
     write: Callable[[Path, NDArray[np.uint8], Colors], None]
     values: Sequence[int] | None = None
     colors: Colors | None = None
+    georeferenced: bool = False
 
 
 def _write_label_ids(path: Path, prediction: NDArray[np.uint8], _: Colors) -> None:
@@ -50,7 +52,7 @@ def _place_label_ids(image: Path) -> Path:
 
 
 FORMATS = {
-    "labels": Format(None, lambda image: Path("labels") / image.with_suffix(".png"), write_label_png),
+    "labels": Format(None, lambda image: Path("labels") / image.with_suffix(".png"), write_label_png, georeferenced=True),
     # The scripts find a prediction by the first three parts of its name and refuse a second one, so there is one flat folder.
     # They search it with its subfolders: CITYSCAPES_RESULTS is OUT/cityscapes, because overlays in OUT bear such names too.
     "cityscapes": Format(
@@ -64,4 +66,4 @@ FORMATS = {
         colors=voc.COLORS,
     ),
 }
-"""By name: `labels`, palette PNGs of train ids in folders like the images'; `cityscapes` and `voc`, what the servers take."""
+"""By name: `labels`, palette PNGs or GeoTIFF of train ids, in folders like the images'; `cityscapes`, `voc`: for servers."""

@@ -11,6 +11,7 @@ from tests.benchmarks.growth import growth
 from tests.benchmarks.inference import inference
 from tests.benchmarks.integrity import integrity
 from tests.benchmarks.labeling import labeling
+from tests.benchmarks.large import LARGE_SIZES, large
 from tests.benchmarks.measure import machine
 from tests.benchmarks.overhead import overhead
 from tests.benchmarks.photo import photo
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Row]]] = {
 }
 LONG: dict[str, Callable[[Path], Iterator[Row]]] = {
     "growth": lambda folder: growth(folder, (50, 100, 200, 400), 512, 1024),
+    "large": lambda folder: large(folder, LARGE_SIZES),
     "growth-large": lambda folder: growth(folder, (25, 50), 1024, 2048),
 }
 
