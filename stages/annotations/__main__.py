@@ -1,5 +1,6 @@
-"""What `python -m stages.annotations` runs."""
+"""The program `python -m stages.annotations`."""
 
 from stages.annotations import main
 
-main()
+if __name__ == "__main__":
+    main()
