@@ -17,6 +17,7 @@ from tests.benchmarks.overhead import overhead
 from tests.benchmarks.photo import photo
 from tests.benchmarks.pictures import pictures
 from tests.benchmarks.sizes import sizes
+from tests.benchmarks.startup import startup
 from tests.benchmarks.table import Row, to_markdown
 from tests.benchmarks.training import feeding, training
 
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "pictures": lambda folder: pictures(folder, 8),
     "feeding": lambda folder: feeding(folder, 24),
     "overhead": overhead,
+    "startup": startup,
     "integrity": integrity,
 }
 LONG: dict[str, Callable[[Path], Iterator[Row]]] = {
