@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 PROBABILITY_FLOOR = 2.0**-24
 """Smallest positive float16. What is stored as 0 counts as this much, so that its logarithm is finite."""
 CHUNK = 65536
-"""Pixels that are worked on at a time, in float64."""
+"""Pixels that are looked at or binned at a time."""
+BLOCK = 2048
+"""Pixels that are scaled at a time: their arrays in float64 stay in a processor's cache."""
 
 LabeledMap = tuple[NDArray[np.floating[Any]], NDArray[np.uint8]]
 """(C, H, W) probabilities and (H, W) labels, train ids."""
@@ -21,12 +24,12 @@ class FittingPixels:
     """Labeled pixels.
 
     Attributes:
-        probs: (P, C) float32, stored probabilities; rows sum to 1 up to rounding and floor.
-        labels: (P,) int64 in 0..C-1.
+        probs: (P, C) float16 or float32, stored probabilities; rows sum to 1 up to rounding and floor.
+        labels: (P,) integers in 0..C-1.
     """
 
-    probs: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    probs: NDArray[np.floating[Any]]
+    labels: NDArray[np.integer[Any]]
 
     @property
     def num_classes(self) -> int:
@@ -46,8 +49,21 @@ def log_probs(probs: NDArray[np.floating]) -> NDArray[np.float64]:
     constant of each pixel. Temperature scaling does not see it; vector and matrix scaling do, so fitted on these they are not
     what they are on logits (Guo et al. 2017, section 4.2). Logarithms of averaged probabilities are logits of no network.
     """
-    clipped = np.maximum(probs, PROBABILITY_FLOOR).astype(np.float64)
-    logarithms: NDArray[np.float64] = np.log(clipped)
+    if probs.dtype == np.float16:
+        # Four times as fast as to convert float16 and take the logarithm.
+        known: NDArray[np.float64] = _log_of_float16()[np.ascontiguousarray(probs.view(np.uint16))]
+        return known
+    logarithms: NDArray[np.float64] = np.maximum(probs, PROBABILITY_FLOOR, dtype=np.float64)
+    np.log(logarithms, out=logarithms)
+    return logarithms
+
+
+@cache
+def _log_of_float16() -> NDArray[np.float64]:
+    """Return the (65536,) logarithms of all float16 values by their bits, NaN for what is none."""
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    with np.errstate(invalid="ignore"):
+        logarithms: NDArray[np.float64] = np.log(np.maximum(every.astype(np.float64), PROBABILITY_FLOOR))
     return logarithms
 
 
@@ -115,7 +131,7 @@ def calibrate_chunks(
     return result.reshape(probs.shape)
 
 
-def chunks(pixels: FittingPixels, size: int = CHUNK) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
-    """Yield (P', C) log-probabilities in float64 and labels, `size` pixels at a time, so that float64 stays small."""
-    for start in range(0, len(pixels.labels), size):
-        yield log_probs(pixels.probs[start : start + size]), pixels.labels[start : start + size]
+def blocks(pixels: FittingPixels) -> Iterator[tuple[NDArray[np.float64], NDArray[np.integer[Any]]]]:
+    """Yield (C, P') log-probabilities in float64 and (P',) labels, `BLOCK` pixels at a time."""
+    for start in range(0, len(pixels.labels), BLOCK):
+        yield log_probs(pixels.probs[start : start + BLOCK].T), pixels.labels[start : start + BLOCK]
