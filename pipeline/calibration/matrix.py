@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from pipeline.calibration.cross_entropy import LIMIT, Array, apply_scores, fit_scores
+from pipeline.calibration.cross_entropy import Array, Scores, apply_scores, fit_scores
 from pipeline.calibration.pixels import FittingPixels
 from pipeline.schema import Section
 
@@ -31,27 +31,30 @@ class MatrixScaling(Section):
 
     def calibrate(self, probs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return softmax(W log(probs) + b), (C, ...) float32."""
-        weights, biases = np.array(self.weights), np.array(self.biases)
-        return apply_scores(probs, lambda inputs: inputs @ weights.T + biases)
+        weights, biases = np.array(self.weights), np.array(self.biases)[:, None]
+        return apply_scores(probs, lambda inputs: weights @ inputs + biases)
 
 
 def fit_matrix(pixels: FittingPixels) -> MatrixScaling:
     """Fit weights and biases, from those that change nothing on."""
-    count = pixels.num_classes
+    found = fit_scores(pixels, matrix_scores(pixels.num_classes))
+    return MatrixScaling(weights=tuple(map(tuple, found[:, :-1].tolist())), biases=tuple(found[:, -1].tolist()))
 
-    def scores(inputs: Array, parameters: Array) -> Array:
-        mixed: Array = inputs @ parameters[: count * count].reshape(count, count).T + parameters[count * count :]
-        return mixed
 
-    def gradient(inputs: Array, slopes: Array, _: Array) -> Array:
-        return np.concatenate([(slopes.T @ inputs).ravel(), slopes.sum(axis=0)])
-
-    found = fit_scores(
-        pixels,
-        start=np.concatenate([np.eye(count).ravel(), np.zeros(count)]),
-        limit=LIMIT,
-        scores=scores,
-        gradient=gradient,
+def matrix_scores(count: int) -> Scores:
+    """Return the scores of `count` classes: a group for each class, its row of weights and its bias."""
+    return Scores(
+        start=np.eye(count, count + 1),
+        values=lambda inputs, parameters: parameters[:, :-1] @ inputs + parameters[:, -1:],
+        gradient=_gradient,
+        curvature=_curvature,
     )
-    rows = found[: count * count].reshape(count, count).tolist()
-    return MatrixScaling(weights=tuple(map(tuple, rows)), biases=tuple(found[count * count :].tolist()))
+
+
+def _gradient(inputs: Array, slopes: Array) -> Array:
+    return np.column_stack([slopes @ inputs.T, slopes.sum(axis=1)])
+
+
+def _curvature(inputs: Array, probs: Array, weights: Array) -> Array:
+    extended = np.concatenate([inputs, np.ones((1, len(weights)))])
+    return np.stack([(extended * own) @ extended.T for own in probs * (1 - probs) * weights])

@@ -1,7 +1,9 @@
 """The pixels that a calibrator is fitted on: a uniform sample of all labeled ones, bounded in memory."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 PROBABILITY_FLOOR = 2.0**-24
 """Smallest positive float16. What is stored as 0 counts as this much, so that its logarithm is finite."""
 CHUNK = 65536
-"""Pixels that are worked on at a time, in float64."""
+"""Pixels that are copied at a time, or binned in float64."""
+BLOCK = 2048
+"""Pixels that are scaled at a time: their arrays in float64 stay in a processor's cache."""
 
 LabeledMap = tuple[NDArray[np.floating[Any]], NDArray[np.uint8]]
 """(C, H, W) probabilities and (H, W) labels, train ids."""
@@ -21,12 +25,12 @@ class FittingPixels:
     """Labeled pixels.
 
     Attributes:
-        probs: (P, C) float32, stored probabilities; rows sum to 1 up to rounding and floor.
-        labels: (P,) int64 in 0..C-1.
+        probs: (P, C) float16 or float32, stored probabilities; rows sum to 1 up to rounding and floor.
+        labels: (P,) integers in 0..C-1.
     """
 
-    probs: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    probs: NDArray[np.floating[Any]]
+    labels: NDArray[np.integer[Any]]
 
     @property
     def num_classes(self) -> int:
@@ -46,16 +50,29 @@ def log_probs(probs: NDArray[np.floating]) -> NDArray[np.float64]:
     constant of each pixel. Temperature scaling does not see it; vector and matrix scaling do, so fitted on these they are not
     what they are on logits (Guo et al. 2017, section 4.2). Logarithms of averaged probabilities are logits of no network.
     """
-    clipped = np.maximum(probs, PROBABILITY_FLOOR).astype(np.float64)
-    logarithms: NDArray[np.float64] = np.log(clipped)
+    if probs.dtype == np.float16:
+        # Four times as fast as to convert float16 and take the logarithm.
+        known: NDArray[np.float64] = _log_of_float16()[np.ascontiguousarray(probs.view(np.uint16))]
+        return known
+    logarithms: NDArray[np.float64] = np.maximum(probs, PROBABILITY_FLOOR, dtype=np.float64)
+    np.log(logarithms, out=logarithms)
+    return logarithms
+
+
+@cache
+def _log_of_float16() -> NDArray[np.float64]:
+    """Return the (65536,) logarithms of all float16 values by their bits, NaN for what is none."""
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    with np.errstate(invalid="ignore"):
+        logarithms: NDArray[np.float64] = np.log(np.maximum(every.astype(np.float64), PROBABILITY_FLOOR))
     return logarithms
 
 
 def sample_pixels(maps: Iterable[LabeledMap], *, ignore_index: int, most: int, rng: np.random.Generator) -> FittingPixels:
     """Draw a uniform sample of the pixels with a class from a stream of images.
 
-    Every pixel gets a random number and the `most` smallest are kept, so memory holds the sample and one image, and the draw
-    is uniform whatever the number of images.
+    Every pixel gets a random number and the `most` smallest are kept, so memory holds the sample, a part of it more, and one
+    image, and the draw is uniform whatever the number of images.
 
     Args:
         maps: per image (C, H, W) probabilities and (H, W) labels.
@@ -64,36 +81,78 @@ def sample_pixels(maps: Iterable[LabeledMap], *, ignore_index: int, most: int, r
         rng: draws one number per pixel with a class, in the order of the stream.
 
     Returns:
-        In the order of the stream.
+        In the order of the stream, probabilities in the precision of the maps.
 
     Raises:
         ValueError: no pixel has a class.
     """
-    kept: list[tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]]] = []
-    held, limit = 0, np.inf
+    kept: _Kept | None = None
     for probs, labels in maps:
-        valid = labels != ignore_index
-        keys = rng.random(int(valid.sum()))
-        chosen = keys < limit
-        kept.append((keys[chosen], probs[:, valid][:, chosen].T.astype(np.float32), labels[valid][chosen].astype(np.int64)))
-        held += int(chosen.sum())
-        if held > 2 * most:
-            kept = [_smallest(kept, most)]
-            held, limit = most, float(kept[0][0].max())
-    if not held:
+        kept = kept or _Kept(len(probs), probs.dtype, most)
+        places = np.flatnonzero(labels != ignore_index)
+        keys = rng.random(len(places)).astype(np.float32)
+        flat = probs.reshape(len(probs), -1)
+        for start in range(0, len(places), CHUNK):
+            piece = slice(start, start + CHUNK)
+            chosen = keys[piece] < kept.limit
+            own = places[piece][chosen]
+            kept.add(keys[piece][chosen], flat[:, own].T, labels.ravel()[own])
+    if kept is None or not len(kept.keys):
         raise ValueError("calibration - expected labeled pixels to fit on - found none - give it images with label files")
-    _, sampled, classes = _smallest(kept, most)
-    return FittingPixels(sampled, classes)
+    kept.drop_largest()
+    return FittingPixels(kept.probs, kept.labels)
 
 
-def _smallest(
-    parts: list[tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]]], most: int
-) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]]:
-    keys, probs, labels = (np.concatenate([part[place] for part in parts]) for place in range(3))
-    if len(keys) <= most:
-        return keys, probs, labels
-    places = np.sort(np.argpartition(keys, most - 1)[:most])
-    return keys[places], probs[places], labels[places]
+class _Kept:
+    """The pixels with the smallest keys so far, in the order of the stream.
+
+    Its arrays grow and shrink in place: nothing else has them before the sample is complete, and a copy of all would double the
+    memory.
+
+    Attributes:
+        keys: (P,) float32, in [0, 1).
+        probs: (P, C) probabilities.
+        labels: (P,) uint8.
+        limit: keys from here on are too large.
+    """
+
+    def __init__(self, num_classes: int, dtype: np.dtype[Any], most: int) -> None:
+        self.keys = np.empty(0, np.float32)
+        self.probs = np.empty((0, num_classes), dtype)
+        self.labels = np.empty(0, np.uint8)
+        self.limit = np.inf
+        self._most = most
+
+    def add(self, keys: NDArray[np.float32], probs: NDArray[np.floating[Any]], labels: NDArray[np.uint8]) -> None:
+        """Append (P,) keys, (P, C) probabilities and (P,) labels."""
+        before = len(self.keys)
+        self._resize(before + len(keys))
+        self.keys[before:], self.probs[before:], self.labels[before:] = keys, probs, labels
+        if len(self.keys) > self._most + max(self._most // 32, CHUNK):
+            self.drop_largest()
+
+    def drop_largest(self) -> None:
+        """Keep the `most` smallest keys, of equal ones the first."""
+        if len(self.keys) <= self._most:
+            return
+        # By the bits, which order as the keys do, all below 2**30: np.partition would copy the keys.
+        bits = self.keys.view(np.uint32)
+        limit = bisect_left(range(2**30), self._most, key=lambda value: int(np.count_nonzero(bits <= value)))
+        self.limit = float(np.uint32(limit).view(np.float32))
+        ties = self._most - int(np.count_nonzero(self.keys < self.limit))
+        stays = self.keys <= self.limit
+        stays[np.flatnonzero(self.keys == self.limit)[ties:]] = False
+        end = 0
+        for start in range(0, len(stays), CHUNK):
+            places = start + np.flatnonzero(stays[start : start + CHUNK])
+            for values in (self.keys, self.probs, self.labels):
+                values[end : end + len(places)] = values[places]
+            end += len(places)
+        self._resize(end)
+
+    def _resize(self, count: int) -> None:
+        for values in (self.keys, self.probs, self.labels):
+            values.resize((count, *values.shape[1:]), refcheck=False)
 
 
 def calibrate_chunks(
@@ -115,7 +174,7 @@ def calibrate_chunks(
     return result.reshape(probs.shape)
 
 
-def chunks(pixels: FittingPixels, size: int = CHUNK) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
-    """Yield (P', C) log-probabilities in float64 and labels, `size` pixels at a time, so that float64 stays small."""
-    for start in range(0, len(pixels.labels), size):
-        yield log_probs(pixels.probs[start : start + size]), pixels.labels[start : start + size]
+def blocks(pixels: FittingPixels) -> Iterator[tuple[NDArray[np.float64], NDArray[np.integer[Any]]]]:
+    """Yield (C, P') log-probabilities in float64 and (P',) labels, `BLOCK` pixels at a time."""
+    for start in range(0, len(pixels.labels), BLOCK):
+        yield log_probs(pixels.probs[start : start + BLOCK].T), pixels.labels[start : start + BLOCK]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from pipeline.calibration.cross_entropy import LIMIT, Array, apply_scores, fit_scores
+from pipeline.calibration.cross_entropy import Array, Scores, apply_scores, fit_scores
 from pipeline.calibration.pixels import FittingPixels
 from pipeline.schema import Section
 
@@ -31,22 +31,32 @@ class VectorScaling(Section):
 
     def calibrate(self, probs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return softmax(w * log(probs) + b), (C, ...) float32."""
-        weights, biases = np.array(self.weights), np.array(self.biases)
+        weights, biases = np.array(self.weights)[:, None], np.array(self.biases)[:, None]
         return apply_scores(probs, lambda inputs: inputs * weights + biases)
 
 
 def fit_vector(pixels: FittingPixels) -> VectorScaling:
     """Fit weights and biases, from those that change nothing on."""
-    count = pixels.num_classes
+    weights, biases = fit_scores(pixels, vector_scores(pixels.num_classes)).T.tolist()
+    return VectorScaling(weights=tuple(weights), biases=tuple(biases))
 
-    def gradient(inputs: Array, slopes: Array, _: Array) -> Array:
-        return np.concatenate([(inputs * slopes).sum(axis=0), slopes.sum(axis=0)])
 
-    found = fit_scores(
-        pixels,
-        start=np.concatenate([np.ones(count), np.zeros(count)]),
-        limit=LIMIT,
-        scores=lambda inputs, parameters: inputs * parameters[:count] + parameters[count:],
-        gradient=gradient,
+def vector_scores(count: int) -> Scores:
+    """Return the scores of `count` classes: a group for each class, its weight and its bias."""
+    return Scores(
+        start=np.tile([1.0, 0.0], (count, 1)),
+        values=lambda inputs, parameters: inputs * parameters[:, :1] + parameters[:, 1:],
+        gradient=_gradient,
+        curvature=_curvature,
     )
-    return VectorScaling(weights=tuple(found[:count].tolist()), biases=tuple(found[count:].tolist()))
+
+
+def _gradient(inputs: Array, slopes: Array) -> Array:
+    return np.stack([np.einsum("cp,cp->c", inputs, slopes), slopes.sum(axis=1)], axis=1)
+
+
+def _curvature(inputs: Array, probs: Array, weights: Array) -> Array:
+    own = probs * (1 - probs) * weights
+    mixed = np.einsum("cp,cp->c", own, inputs)
+    squares = np.einsum("cp,cp,cp->c", own, inputs, inputs)
+    return np.stack([squares, mixed, mixed, own.sum(axis=1)], axis=1).reshape(-1, 2, 2)

@@ -1,6 +1,8 @@
 """Every calibrator against closed forms, its own fitting data, and what may break it."""
 
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +36,7 @@ def synthetic(temperature: float, *, count: int = 60_000, seed: int = 0) -> Fitt
     return FittingPixels(softmax(scores).astype(np.float32), labels.astype(np.int64))
 
 
-def nll(probs: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+def nll(probs: NDArray[np.floating], labels: NDArray[np.integer[Any]]) -> float:
     own = probs[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(own, PROBABILITY_FLOOR)).mean())
 
@@ -191,6 +193,33 @@ def test_all_pixels_are_taken_where_there_are_fewer() -> None:
     maps = stream(3)
     pixels = sample_pixels(maps, ignore_index=255, most=10_000, rng=np.random.default_rng(0))
     assert len(pixels.labels) == sum(int((labels != 255).sum()) for _, labels in maps)
+
+
+@pytest.mark.parametrize("most", [1, 70_000, 100_000])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_a_sample_is_that_of_sorting_the_numbers_of_all_pixels(most: int, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    maps = [(rng.random((3, 200, 350)).astype(dtype), rng.choice([0, 1, 2, 255], (200, 350)).astype(np.uint8)) for _ in range(8)]
+    probs = np.concatenate([values[:, labels != 255].T for values, labels in maps])
+    labels = np.concatenate([labels[labels != 255] for _, labels in maps])
+    keys = np.random.default_rng(1).random(len(labels)).astype(np.float32)
+    expected = np.sort(np.argsort(keys, kind="stable")[:most])
+    pixels = sample_pixels(maps, ignore_index=255, most=most, rng=np.random.default_rng(1))
+    assert pixels.probs.dtype == dtype
+    assert np.array_equal(pixels.probs, probs[expected])
+    assert np.array_equal(pixels.labels, labels[expected])
+
+
+def test_a_sample_takes_its_own_memory_and_little_more() -> None:
+    rng = np.random.default_rng(0)
+    probs, labels = rng.random((19, 250, 400)).astype(np.float16), rng.integers(0, 19, (250, 400)).astype(np.uint8)
+    tracemalloc.start()
+    pixels = sample_pixels([(probs, labels)] * 12, ignore_index=255, most=800_000, rng=rng)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    own = pixels.probs.nbytes + pixels.labels.nbytes
+    assert own == 800_000 * (2 * 19 + 1)
+    assert peak < 1.6 * own
 
 
 def test_every_pixel_is_drawn_equally_often() -> None:
