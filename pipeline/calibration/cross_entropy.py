@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from pipeline.calibration.pixels import BLOCK, CHUNK, FittingPixels, blocks, log_probs
 
@@ -135,6 +134,8 @@ def _descend(weighted: Weighted, scores: Scores, start: Array, *, few: Weighted,
     Returns:
         (G, F) parameters and their mean cross entropy.
     """
+    from scipy.optimize import minimize  # who reads a calibrator fits none
+
     sizes, axes = np.linalg.eigh(curvature(few, scores, start))
     # Nothing predicts an absent class in the end, so the loss is flat in its parameters and a step along them has no bound.
     sizes = np.maximum(sizes, max(1e-10 * float(sizes.max()), 1e-20))
