@@ -19,7 +19,9 @@ from pipeline.params import InferenceParams
 from pipeline.rasters.blocks import Block, ImageError, Read
 
 BAND_BYTES = 2**27
-"""Of sums over windows that are there at once. Less means narrower stripes, and more windows that two of them need."""
+"""Of a band of one window's height. Less means narrower stripes, and more windows that two of them need."""
+_PIXEL_BYTES = 20
+"""Of a band, beside the sums: its pixels as they are read and turned, its labels and confidences."""
 BLOCK_BYTES = 2**23
 """Of probabilities of a block of finished rows."""
 
@@ -148,7 +150,7 @@ class BandedPredictor(Predictor):
         return Grid(size, window, padding, padded, tops, lefts)
 
     def _stripes(self, grid: Grid) -> list[Stripe]:
-        return grid.stripes(BAND_BYTES // (4 * self._network.num_classes * grid.window[0]))
+        return grid.stripes(BAND_BYTES // ((4 * self._network.num_classes + _PIXEL_BYTES) * grid.window[0]))
 
     def _predict_stripe(self, grid: Grid, stripe: Stripe, read: Read) -> Iterator[list[Block]]:
         (height, width), columns = grid.window, stripe.stop - stripe.start

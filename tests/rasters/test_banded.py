@@ -59,7 +59,7 @@ def put_together(predictor: BandedPredictor, image: NDArray[np.uint8]) -> tuple[
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Stripes of 70 columns, blocks of a few rows: an image for a test then needs several of both."""
-    monkeypatch.setattr(banded, "BAND_BYTES", 4 * 5 * 24 * 70)
+    monkeypatch.setattr(banded, "BAND_BYTES", 40 * 24 * 70)
     monkeypatch.setattr(banded, "BLOCK_BYTES", 4 * 5 * 70 * 5)
     yield
     monkeypatch.undo()
@@ -92,7 +92,7 @@ def test_any_size_stride_batch_and_stripe_give_the_same(
     height: int, width: int, stride: float, batch: int, columns: int, classes: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(banded, "BAND_BYTES", 4 * classes * 24 * columns)
+        patch.setattr(banded, "BAND_BYTES", (4 * classes + 20) * 24 * columns)
         predictor = BandedPredictor(network(classes=classes), protocol(stride_ratio=stride, batch_size=batch), CPU)
         labels, confidence, _ = put_together(predictor, picture(height, width))
     expected = predictor.labels_and_confidence(picture(height, width))

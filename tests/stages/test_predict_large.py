@@ -45,7 +45,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     change_params(tmp_path, {"inference.flip": True, "inference.batch_size": 5})
     monkeypatch.chdir(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(banded, "BAND_BYTES", 4 * 3 * 24 * 60)
+        patch.setattr(banded, "BAND_BYTES", 32 * 24 * 60)
         yield tmp_path
 
 
