@@ -410,7 +410,8 @@ class CalibrationFitParams(Section):
     """`holdout`: labeled images that nothing trains on (data.holdout_fraction); `val`: the validation images, as the paper does,
     so that what is then reported on them has seen their labels."""
     max_pixels: Count
-    """Pixels at most, drawn at random among all; bounds memory: each takes 4 bytes per class."""
+    """Pixels at most, drawn at random among all; bounds memory: each takes 2 bytes per class, 4 where `softmax_store.dtype` is
+    float32."""
     bins: Count
     """Bins of equal width of `histogram_binning`."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from tests.benchmarks.calibration import calibration
 from tests.benchmarks.export import export
 from tests.benchmarks.growth import growth
 from tests.benchmarks.inference import inference
@@ -23,6 +24,7 @@ from tests.benchmarks.training import feeding, training
 
 BENCHMARKS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "labeling": lambda folder: labeling(folder, 20),
+    "calibration": calibration,
     "inference": lambda folder: inference(folder, 4, 256, 512, network="resnet50"),
     "export": lambda folder: export(folder, 4, 256, 512),
     "training": lambda folder: training(folder, 300, network="small"),
