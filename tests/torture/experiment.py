@@ -1,11 +1,13 @@
 """The tiny experiment, finished once: its stages, and the sha256 of everything below `data/` as the reference."""
 
+import ast
 import importlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -88,10 +90,12 @@ class Experiment:
 
 def preload() -> None:
     """Import what the stages import, before anything is forked; no thread is started."""
-    modules = [stage.module for stage in read_stages()]
+    commands = {"stages.clean", *(stage.module for stage in read_stages())}
+    files = [ROOT.joinpath(*command.split(".")).with_suffix(".py") for command in commands]
+    nodes = chain.from_iterable(ast.walk(ast.parse(file.read_text())) for file in files)
     for module in (
-        *modules,
-        "stages.clean",
+        *sorted(commands),
+        *sorted({node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}),
         "torch.utils.data",
         "matplotlib.backends.backend_agg",
         "matplotlib.backends.backend_svg",

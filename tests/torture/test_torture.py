@@ -71,7 +71,7 @@ def test_whatever_happens_a_run_ends_with_the_same_bytes_or_one_clear_line(
 def write_in_place(bench: Bench) -> set[str]:
     mkdir = Path.mkdir
     with (
-        patch("stages.prepare.atomic_path", nullcontext),
+        patch("pipeline.files.atomic_path", nullcontext),
         patch.object(Path, "mkdir", lambda path, mode=0o777, **options: mkdir(path, mode, **{**options, "exist_ok": True})),
     ):
         return {result.outcome for number in range(0, 96, 12) for result in kill_stage(bench, number, Random(number))}
