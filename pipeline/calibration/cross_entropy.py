@@ -89,7 +89,8 @@ def sample_classes(pixels: FittingPixels) -> Weighted:
         chunk = pixels.labels[start : start + CHUNK]
         for label, step in enumerate(steps):
             own = start + np.flatnonzero(chunk == label)
-            parts.append(own[-seen[label] % step :: step])
+            # A copy: a view would keep the places of all pixels, 8 bytes each.
+            parts.append(own[-seen[label] % step :: step].copy())
             seen[label] += len(own)
     places = np.sort(np.concatenate(parts))
     taken = [-(-count // step) for count, step in zip(counts, steps, strict=True)]

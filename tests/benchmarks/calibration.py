@@ -114,7 +114,10 @@ def gather(folder: Path, images: int) -> Callable[[], object]:
 
     def maps() -> Iterator[LabeledMap]:
         for index in range(images):
-            read = _read(folder, pixels, index * pixels % (LARGE - pixels))
-            yield np.ascontiguousarray(read.probs.T).reshape(CLASSES, *SIDES), read.labels.astype(np.uint8).reshape(SIDES)
+            yield _image(_read(folder, pixels, index * pixels % (LARGE - pixels)))
 
     return lambda: sample_pixels(maps(), ignore_index=255, most=LARGE, rng=np.random.default_rng(0))
+
+
+def _image(pixels: FittingPixels) -> LabeledMap:
+    return np.ascontiguousarray(pixels.probs.T).reshape(CLASSES, *SIDES), pixels.labels.astype(np.uint8).reshape(SIDES)
