@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dars.softmax import count_confidences, count_finer, round_maps
+from dars.softmax import count_confidences, round_maps
 from pipeline.labeling.class_thresholds import Problem
 from pipeline.labeling.pseudo_labels import count_drawable_pixels, label_image
 from pipeline.labeling.sampling import draw_quotas
@@ -152,7 +152,7 @@ def _refined(problem: Problem, method: str, softmax: Iterable[ArrayLike], precis
     columns = threshold_columns(method, problem)
     finer = np.zeros((len(columns), precision.finer_columns), np.int64)
     for rounded in round_maps(softmax, precision, len(columns)):
-        finer += count_finer(rounded, precision, columns)
+        finer += precision.count_finer(*rounded, columns)
     return refine(problem, columns, finer)
 
 

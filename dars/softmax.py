@@ -9,11 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.softmax_store.quantized_map import Precision
-
-_ABOVE_ONE = 1e-5
-"""A softmax in float32 may exceed 1 by rounding."""
-_SUM_TOLERANCE = 1e-3
+from pipeline.softmax_store.quantized_map import ABOVE_ONE, SUM_TOLERANCE, Precision
 
 
 class Rounded(NamedTuple):
@@ -54,27 +50,18 @@ def count_confidences(rounded: Rounded, precision: Precision, num_classes: int) 
     return np.bincount(joint, minlength=num_classes * precision.num_columns).reshape(num_classes, -1)
 
 
-def count_finer(rounded: Rounded, precision: Precision, columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (C, F) int64: pixels at each value inside one column of each class, (C,), ascending."""
-    prediction, confidence = rounded.prediction.ravel(), rounded.confidence.ravel()
-    inside = precision.columns(confidence) == columns[prediction]
-    ends = confidence[inside].view(precision.bits) % precision.finer_columns
-    joint = prediction[inside] * np.int64(precision.finer_columns) + ends
-    return np.bincount(joint, minlength=len(columns) * precision.finer_columns).reshape(len(columns), -1)
-
-
 def _check(probs: NDArray[np.float32], num_classes: int, *, where: str) -> None:
     if probs.ndim != 3 or len(probs) != num_classes or not probs.size:
         raise ValueError(f"{where} - expected ({num_classes}, H, W), a class for each prior - found {probs.shape} - transpose it")
     lowest, highest = float(probs.min()), float(probs.max())
     # NaN fails every comparison.
-    if not (lowest >= 0 and highest <= 1 + _ABOVE_ONE):
+    if not (lowest >= 0 and highest <= 1 + ABOVE_ONE):
         raise ValueError(
             f"{where} - expected finite probabilities in [0, 1] - found {lowest:g} to {highest:g} - give the softmax, not logits"
         )
     sums = probs.sum(axis=0)
     least, most = float(sums.min()), float(sums.max())
-    if not (least >= 1 - _SUM_TOLERANCE and most <= 1 + _SUM_TOLERANCE):
+    if not (least >= 1 - SUM_TOLERANCE and most <= 1 + SUM_TOLERANCE):
         raise ValueError(
             f"{where} - expected probabilities that sum to 1 - found pixels that sum to {least:.4g} to {most:.4g}"
             " - give the softmax over all classes"

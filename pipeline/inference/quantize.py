@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.inference.predictor import Predictor, arg_max
-from pipeline.softmax_store.quantized_map import TIES, QuantizedMap, precision_of
+from pipeline.softmax_store.quantized_map import ABOVE_ONE, SUM_TOLERANCE, TIES, QuantizedMap, precision_of
 
 _TYPES = {"float16": (torch.float16, torch.int16), "float32": (torch.float32, torch.int32)}
-
-SUM_TOLERANCE = 1e-3
-"""What the probabilities of a pixel may lack to 1, or exceed it by: far above rounding in float32, far below any mistake."""
 
 
 @torch.inference_mode()
@@ -72,8 +69,8 @@ def predict_rounded(image: NDArray[np.uint8], *, predictor: Predictor, floor: fl
 def _round(probs: Tensor, *, floor: float, dtype: str) -> Tensor:
     """Return the bit patterns of the rounded values: those of non-negative values order like them, and compare faster."""
     lowest, highest = (value.item() for value in probs.aminmax())
-    # A softmax in float32 may exceed 1 by rounding; NaN fails every comparison.
-    if not (lowest >= 0.0 and highest <= 1.0 + 1e-5):
+    # NaN fails every comparison.
+    if not (lowest >= 0.0 and highest <= 1.0 + ABOVE_ONE):
         raise ValueError(
             f"softmax map - expected finite probabilities in [0, 1] - found {lowest} to {highest} - check the teacher's weights"
         )

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+ABOVE_ONE = 1e-5
+"""A softmax in float32 may exceed 1 by rounding."""
+SUM_TOLERANCE = 1e-3
+"""What the probabilities of a pixel may lack to 1, or exceed it by: far above rounding in float32, far below any mistake."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,25 @@ class Precision:
     def columns(self, confidence: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """Return the column that counts each value of `confidence`, an array of `dtype`."""
         return (confidence.view(self.bits).astype(np.int64) >> self.shift) - self.lowest
+
+    def count_finer(
+        self, prediction: NDArray[np.uint8], confidence: NDArray[np.floating[Any]], columns: ArrayLike
+    ) -> NDArray[np.int64]:
+        """Count the values inside one column of each class, the second radix pass of float32.
+
+        Args:
+            prediction: (H, W) train ids of an image.
+            confidence: (H, W) of `dtype`.
+            columns: (C,) one column of the counts for each class.
+
+        Returns:
+            (C, F) int64: pixels predicted as each class whose confidence has that end of its bit pattern, ascending.
+        """
+        chosen, predicted, values = np.asarray(columns), prediction.ravel(), confidence.ravel()
+        inside = self.columns(values) == chosen[predicted]
+        ends = values[inside].view(self.bits).astype(np.int64) % self.finer_columns
+        joint = predicted[inside].astype(np.int64) * self.finer_columns + ends
+        return np.bincount(joint, minlength=len(chosen) * self.finer_columns).reshape(len(chosen), self.finer_columns)
 
 
 _SHIFTS = {"float16": 0, "float32": 16}

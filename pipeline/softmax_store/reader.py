@@ -113,22 +113,8 @@ class ConfidenceStore:
         return [name for name, pixels in zip(self.class_names, predicted.tolist(), strict=True) if not pixels]
 
     def finer_counts(self, index: int, columns: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
-        """Count the values inside one column of each class, the second radix pass of float32.
-
-        Args:
-            index: image.
-            columns: (C,) one column of the counts for each class.
-
-        Returns:
-            (C, 65536) int64: pixels of the image predicted as each class whose confidence has that end of its bit pattern.
-        """
-        prediction = self.prediction(index).ravel()
-        confidence = self.confidence(index).ravel()
-        inside = self.precision.columns(confidence) == np.asarray(columns)[prediction]
-        finer = self.precision.finer_columns
-        ends = confidence[inside].view(self.precision.bits).astype(np.int64) % finer
-        joint = prediction[inside].astype(np.int64) * finer + ends
-        return np.bincount(joint, minlength=self.num_classes * finer).reshape(self.num_classes, finer)
+        """Count the values of image `index` inside one column of each class, (C,): see `Precision.count_finer`."""
+        return self.precision.count_finer(self.prediction(index), self.confidence(index), columns)
 
     def prediction(self, index: int) -> NDArray[np.uint8]:
         """Return (H, W) uint8, train ids: the arg max of image `index`."""
