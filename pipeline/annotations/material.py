@@ -1,24 +1,21 @@
 """What goes out: images with a label map each, from the pseudo labels of a round or from predictions."""
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline.datasets.folders.names import id_of, key_of, one_form
 from pipeline.datasets.raw_files import find_images
-from pipeline.files import digest, read_json
+from pipeline.files import digest
+from pipeline.predictions.legend import LEGEND, read_legend
 from pipeline.predictions.resume import MARK
 from pipeline.samples.catalog import Catalog, Color
 from pipeline.samples.images import read_label_png, size_of
 from pipeline.samples.sample_lists import Sample, read_ids, read_samples
-from pipeline.schema import Section, describe_error
 from pipeline.selection import Selection
 from pipeline.suggestions.table import read_suggestions
 
@@ -80,17 +77,6 @@ class Material:
         return replace(self, works=tuple(work for work in self.works if work.image_id in set(image_ids)))
 
 
-class _Entry(Section):
-    """Of a prediction's `legend.json`."""
-
-    value: int
-    name: str
-    color: Annotated[Color, Field(strict=False)]
-
-
-_LEGEND = TypeAdapter(list[_Entry])
-
-
 def tool_name(image: Path, image_id: str) -> str:
     """Return the name that tools shall have of an image: the end of its path that spells its id, folders joined by `_`.
 
@@ -143,14 +129,14 @@ def of_predictions(folder: Path, images: Path, *, prepared: Path) -> Material:
     Raises:
         ValueError: it is no such folder, the run was not finished, or an image is missing.
     """
-    if not (folder / "labels").is_dir() or not (folder / "legend.json").is_file():
+    if not (folder / "labels").is_dir() or not (folder / LEGEND).is_file():
         raise ValueError(
             f"{folder} - expected what `python -m stages.predict` writes, labels and legend.json - found"
             f" {'no labels' if not (folder / 'labels').is_dir() else 'no legend.json'} - name its OUT, of --format labels"
         )
     if (folder / MARK).exists():
         raise ValueError(f"{folder} - expected finished predictions - found {MARK} - run the same `predict` again")
-    entries = _read_legend(folder / "legend.json")
+    entries = read_legend(folder / LEGEND)
     if not images.is_dir():
         raise ValueError(f"--images - expected the folder of images that was predicted - found none at {images} - correct it")
     known = {sample.image.resolve(): sample.image_id for sample in read_lists(prepared).values()}
@@ -232,14 +218,3 @@ def _work(image_id: str, image: Path, size: tuple[int, int], labels: Path) -> Wo
 
 def _sorted(works: Sequence[Work]) -> tuple[Work, ...]:
     return tuple(sorted(works, key=lambda work: work.name))
-
-
-def _read_legend(path: Path) -> Sequence[_Entry]:
-    try:
-        entries = _LEGEND.validate_json(json.dumps(read_json(path)))
-    except ValidationError as error:
-        raise ValueError(describe_error(path, error, remedy="run `python -m stages.predict` again")) from error
-    names: Mapping[str, int] = {entry.name: entry.value for entry in entries}
-    if [entry.value for entry in entries] != list(range(len(names))):
-        raise ValueError(f"{path} - expected train ids in order - found other values - predict with --format labels")
-    return entries
