@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline.datasets.raw_files import IMAGE_SUFFIXES, find_images
 from pipeline.export.request import Shape
 from pipeline.machine.progress import Progress
 from pipeline.randomness import keyed_generator
 from pipeline.samples.images import read_image
+from pipeline.samples.working_size import resize_image
 
 _GRAINS = (1, 8, 32)
 """Sides, in pixels, of the cells of one color that drawn images are made of."""
@@ -35,5 +35,4 @@ def read_images(folder: Path, shape: Shape, *, progress: Progress) -> Iterator[N
     if not files:
         raise ValueError(f"--images - expected a folder of images, {', '.join(sorted(IMAGE_SUFFIXES))} - found none in {folder}")
     for file in progress(files, total=len(files), unit="image"):
-        picture = Image.fromarray(read_image(file))
-        yield np.asarray(picture.resize((shape.width, shape.height), Image.Resampling.BILINEAR))
+        yield resize_image(read_image(file), (shape.height, shape.width))
