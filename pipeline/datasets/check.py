@@ -6,15 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.data_set import DataSet, Pair
+from pipeline.datasets.faults import MOST_FAULTS, tell_faults
 from pipeline.files import digest
 from pipeline.machine.parallel import map_ordered
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.class_frequencies import count_classes
 from pipeline.samples.images import read_image, read_labels
 from pipeline.samples.sample_lists import Sample
-
-_MOST_ERRORS = 10
-"""Files that are named before the check ends: nobody wants to mend forty files in forty runs, nor read forty lines."""
 
 
 def check_samples(
@@ -40,13 +38,12 @@ def check_samples(
     for result in map_ordered(check, image_ids, workers=workers):
         if isinstance(result, ValueError):
             wrong.append(result)
-            if len(wrong) == _MOST_ERRORS:
+            if len(wrong) == MOST_FAULTS:
                 break
         elif not wrong:
             yield result
     if wrong:
-        others = ", ".join(str(error).partition(" - ")[0] for error in wrong[1:])
-        raise ValueError(f"{wrong[0]}{f' (wrong too: {others})' if others else ''}") from wrong[0]
+        raise ValueError(tell_faults([str(error) for error in wrong])) from wrong[0]
 
 
 def check_pair(image_id: str, pair: Pair, catalog: Catalog, *, labels_required: bool) -> tuple[Sample, NDArray[np.int64]]:

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.datasets.data_set import DataSet, Pair
+from pipeline.datasets.faults import tell_faults
 from pipeline.samples.sample_lists import read_ids
-
-_MOST_FAULTS = 10
-"""That an error names: a run tells of several, and nobody reads a line of forty."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,7 @@ class Found:
             ValueError: there are faults; tells the first and names more.
         """
         if self.faults:
-            others = ", ".join(fault.partition(" - ")[0] for fault in self.faults[1:_MOST_FAULTS])
-            raise ValueError(f"{self.faults[0]}{f' (wrong too: {others})' if others else ''}")
+            raise ValueError(tell_faults(self.faults))
         return self.data_set
 
 
