@@ -54,6 +54,9 @@ TINY: Mapping[str, Any] = {
     "runtime.checkpoint_every": 2,
 }
 
+COMMANDS = sorted(path.stem for path in (ROOT / "stages").iterdir() if path.stem not in {"__init__", "__pycache__", "command"})
+"""What `python -m stages.NAME` runs: stages of DVC and others."""
+
 
 def make_workspace(folder: Path, changes: Mapping[str, Any] = TINY) -> Path:
     """Copy the project into `folder`, an empty git repository, with `changes` to its parameters."""

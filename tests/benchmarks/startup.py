@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from tests.benchmarks.measure import Cost
 from tests.benchmarks.table import Row
-from tests.workspace import ROOT, TINY, command_of, dvc, environment, make_workspace
+from tests.workspace import COMMANDS, ROOT, TINY, command_of, dvc, environment, make_workspace
 
 REPEAT = 3
 
@@ -25,10 +25,7 @@ def startup(folder: Path) -> Iterator[Row]:
         cost = spend(workspace, "-m", f"stages.{name}", *options)
         reference = "torch" if name in {"pretrain", "infer", "train_student", "evaluate"} else "numpy"
         yield Row(f"{stage}, processor time", "13 images of 32x64", cost, f"import {reference}", imports[reference])
-    commands = sorted(
-        path.stem for path in (ROOT / "stages").iterdir() if path.stem not in {"__init__", "__pycache__", "command"}
-    )
-    costs = {name: spend(workspace, "-m", f"stages.{name}", "--help") for name in commands}
+    costs = {name: spend(workspace, "-m", f"stages.{name}", "--help") for name in COMMANDS}
     slowest = max(costs, key=lambda name: costs[name].seconds)
     yield Row(f"--help of the slowest command, {slowest}, processor time", f"{len(costs)} commands", costs[slowest])
     yield Row("dars --help, processor time", "", spend(workspace, "-m", "dars", "--help", root=ROOT))

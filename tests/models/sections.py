@@ -1,8 +1,11 @@
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.models.build import build_network
+from pipeline.models.checkpoints import write_model
 from pipeline.params import InferenceProtocol, ModelParams
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -17,6 +20,8 @@ PROTOCOL = InferenceProtocol(
     stride_ratio=0.5,
 )
 """Of any network."""
+NAMES = ("road", "car", "sky")
+COLORS = ((128, 64, 128), (0, 0, 142), (70, 130, 180))
 
 
 def model_params(**changes: Any) -> ModelParams:
@@ -31,6 +36,14 @@ def model_params(**changes: Any) -> ModelParams:
         "weights": "none",
     }
     return ModelParams(**{**values, **changes})
+
+
+def write_small_model(path: Path, *, protocol: InferenceProtocol = PROTOCOL) -> None:
+    """Write the checkpoint of a small network of random weights, of the classes `NAMES` in `COLORS`."""
+    torch.manual_seed(0)
+    section = model_params(head_width=8)
+    network = build_network(section, len(NAMES))
+    write_model(path, network, model_params=section, protocol=protocol, class_names=NAMES, colors=COLORS)
 
 
 _MOBILE = {"backbone": "mobilenet_v3_large", "output_stride": 16}

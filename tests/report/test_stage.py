@@ -34,6 +34,14 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def one_line() -> str:
+    """Run the stage, which is to fail, and return the line that it says."""
+    done = CliRunner().invoke(main, ARGUMENTS)
+    assert done.exit_code == 1
+    assert done.output.count("\n") == 1
+    return done.output
+
+
 def test_the_stage_writes_one_file(experiment: Path) -> None:
     done = CliRunner().invoke(main, ARGUMENTS)
     assert done.exit_code == 0, done.output
@@ -44,20 +52,16 @@ def test_the_stage_writes_one_file(experiment: Path) -> None:
 def test_a_missing_round_is_one_line_and_leaves_the_old_report(experiment: Path) -> None:
     CliRunner().invoke(main, ARGUMENTS)
     (experiment / "rounds" / max(params().rounds) / "metrics.json").unlink()
-    done = CliRunner().invoke(main, ARGUMENTS)
-    assert done.exit_code == 1
-    assert done.output.count("\n") == 1
-    assert "metrics.json" in done.output
+    said = one_line()
+    assert "metrics.json" in said
     assert (experiment / "report/index.html").is_file()
 
 
 def test_a_damaged_table_is_one_line(experiment: Path) -> None:
     (experiment / "tables/table4.json").write_text("{")
-    done = CliRunner().invoke(main, ARGUMENTS)
-    assert done.exit_code == 1
-    assert done.output.count("\n") == 1
-    assert "tables/table4.json - " in done.output
-    assert "stages.table" in done.output
+    said = one_line()
+    assert "tables/table4.json - " in said
+    assert "stages.table" in said
 
 
 def test_suggestions_are_on_the_page_where_they_are_of_this_experiment(experiment: Path) -> None:
@@ -76,7 +80,5 @@ def test_suggestions_are_on_the_page_where_they_are_of_this_experiment(experimen
 
 def test_damaged_suggestions_are_one_line(experiment: Path) -> None:
     (experiment / "suggestions/1.tsv").write_text("image_id")
-    done = CliRunner().invoke(main, ARGUMENTS)
-    assert done.exit_code == 1
-    assert done.output.count("\n") == 1
-    assert "suggestions/1.tsv - expected suggestions - found" in done.output
+    said = one_line()
+    assert "suggestions/1.tsv - expected suggestions - found" in said

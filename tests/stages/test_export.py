@@ -10,7 +10,6 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from click import Option
 from click.testing import CliRunner, Result
 from PIL import Image
 
@@ -100,11 +99,6 @@ def test_the_lines_of_the_document_run_where_torch_cannot_be_imported(workspace:
     prediction, _ = session.run(None, {"images": image[None]})
     with Image.open("labels.png") as painted:
         assert np.array_equal(np.asarray(painted.convert("RGB")), np.array(COLORS, np.uint8)[prediction[0]])
-
-
-def test_every_option_has_help() -> None:
-    assert main.help
-    assert all(isinstance(option, Option) and option.help for option in main.params)
 
 
 @pytest.mark.parametrize(

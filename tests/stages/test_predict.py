@@ -8,37 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click import Option
 from click.testing import CliRunner, Result
 from PIL import Image
 
 from pipeline.inference.predictor import Predictor
-from pipeline.models.build import build_network
-from pipeline.models.checkpoints import read_model, write_model
+from pipeline.models.checkpoints import read_model
 from pipeline.params import read_params
 from pipeline.predictions.jobs import Job
 from pipeline.samples.images import read_image
 from stages.predict import main
-from tests.models.sections import PROTOCOL, model_params
+from tests.models.sections import PROTOCOL, write_small_model
 from tests.workspace import ROOT, change_params
-
-NAMES = ("road", "car", "sky")
-COLORS = ((128, 64, 128), (0, 0, 142), (70, 130, 180))
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Parameters, a model, and images of several kinds and sizes below `images`."""
-    torch.manual_seed(0)
-    section = model_params(head_width=8)
-    write_model(
-        tmp_path / "model.safetensors",
-        build_network(section, 3),
-        model_params=section,
-        protocol=PROTOCOL,
-        class_names=NAMES,
-        colors=COLORS,
-    )
+    write_small_model(tmp_path / "model.safetensors")
     rng = np.random.default_rng(0)
     (tmp_path / "images/trip 1").mkdir(parents=True)
     Image.fromarray(rng.integers(0, 256, (30, 44, 3)).astype(np.uint8)).save(tmp_path / "images/a.png")
@@ -163,11 +149,6 @@ def test_damaged_images_are_named_and_all_others_are_predicted(workspace: Path) 
     (workspace / "images/trip 1/b.JPG").unlink()
     (workspace / "images/z.png").unlink()
     assert "2 of them from a run that did not end" in predict().stderr
-
-
-def test_every_option_has_help() -> None:
-    assert main.help
-    assert all(isinstance(option, Option) and option.help for option in main.params)
 
 
 @pytest.mark.parametrize(

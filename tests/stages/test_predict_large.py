@@ -8,20 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from pipeline.models.build import build_network
-from pipeline.models.checkpoints import write_model
 from pipeline.predictions import run
 from pipeline.rasters import banded, geotiff
 from stages.predict import main
-from tests.models.sections import PROTOCOL, model_params
+from tests.models.sections import COLORS, PROTOCOL, write_small_model
 from tests.rasters.scans import needs_rasterio, pixels, write_scan
 from tests.workspace import ROOT, change_params
 
-COLORS = ((128, 64, 128), (0, 0, 142), (70, 130, 180))
 KINDS = ("labels", "overlays", "confidence")
 WINDOWS = PROTOCOL.model_copy(update={"sliding_window": True, "window_height": 24, "window_width": 32})
 
@@ -29,16 +25,7 @@ WINDOWS = PROTOCOL.model_copy(update={"sliding_window": True, "window_height": 2
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Parameters, a model with windows of 24x32 as its protocol, and an image of several windows as PNG."""
-    torch.manual_seed(0)
-    section = model_params(head_width=8)
-    write_model(
-        tmp_path / "model.safetensors",
-        build_network(section, 3),
-        model_params=section,
-        protocol=WINDOWS,
-        class_names=("road", "car", "sky"),
-        colors=COLORS,
-    )
+    write_small_model(tmp_path / "model.safetensors", protocol=WINDOWS)
     (tmp_path / "images").mkdir()
     Image.fromarray(pixels(61, 157)).save(tmp_path / "images/a.png")
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
