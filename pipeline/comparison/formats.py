@@ -34,12 +34,12 @@ def to_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         row = rows[0]
         sharing = [other.run for other in rows]
         cells = ["all" if len(sharing) == len(runs) > 1 else ", ".join(sharing), row.round_key, str(len(row.seeds))]
-        cells += [_percent(row.spreads["mean_iou"])]
-        cells += [_difference(row.margins["mean_iou"])] if controls else []
-        cells += [_difference(row.gains["mean_iou"])]
-        cells += [_percent(row.spreads["tail_mean_iou"])]
-        cells += [_difference(row.margins["tail_mean_iou"])] if controls else []
-        cells += [_percent(row.spreads[name]) for name in ("coverage", "pseudo_label_accuracy")]
+        cells += [spell_percent(row.spreads["mean_iou"])]
+        cells += [spell_difference(row.margins["mean_iou"])] if controls else []
+        cells += [spell_difference(row.gains["mean_iou"])]
+        cells += [spell_percent(row.spreads["tail_mean_iou"])]
+        cells += [spell_difference(row.margins["tail_mean_iou"])] if controls else []
+        cells += [spell_percent(row.spreads[name]) for name in ("coverage", "pseudo_label_accuracy")]
         cells += [_nats(row.spreads["kl"], row.spreads["smoothed_kl"])]
         cells += [_nats(row.spreads["kl_true"], row.spreads["smoothed_kl_true"])] if knows_truth else []
         lines.append(cells)
@@ -74,7 +74,8 @@ def to_csv(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def _percent(spread: Spread | None) -> str:
+def spell_percent(spread: Spread | None) -> str:
+    """Spell a share in percent, with its deviation over seeds; None is nothing."""
     if spread is None:
         return ""
     deviation = "" if spread.sd is None else f" ± {100 * spread.sd:.1f}"
@@ -89,7 +90,8 @@ def _nats(spread: Spread | None, smoothed: Spread | None) -> str:
     return f"{spread.mean:.2g}" + ("" if spread.sd is None else f" ± {spread.sd:.1g}")
 
 
-def _difference(difference: Difference | None) -> str:
+def spell_difference(difference: Difference | None) -> str:
+    """Spell a difference of shares in points, with its interval, and a star where that leaves out 0; None is nothing."""
     if difference is None:
         return ""
     mean = f"{100 * difference.mean:+.1f}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import ValidationInfo, field_validator
 
-from pipeline.comparison.significance import LEVEL, Difference, paired_difference
+from pipeline.comparison.significance import LEVEL, Difference, difference_by_seed
 from pipeline.results.summary import Summary
 from pipeline.schema import Artifact, FloatOrInfinite, Section
 
@@ -112,7 +112,7 @@ def build_rows(results: Iterable[Result], *, controls: Mapping[str, Sequence[str
                 run=run,
                 round_key=key,
                 seeds=tuple(sorted(seeds)),
-                spreads={name: _spread([result.values[name] for result in seeds.values()]) for name in MEASURES},
+                spreads={name: spread_of([result.values[name] for result in seeds.values()]) for name in MEASURES},
                 gains={name: _difference(name, seeds, base) for name in COMPARED},
                 margins={name: _difference(name, seeds, control) for name in COMPARED},
             )
@@ -120,7 +120,8 @@ def build_rows(results: Iterable[Result], *, controls: Mapping[str, Sequence[str
     return rows
 
 
-def _spread(values: Sequence[float | None]) -> Spread | None:
+def spread_of(values: Sequence[float | None]) -> Spread | None:
+    """Return mean and deviation of a measure by seed; None without a seed, or where one has no value."""
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return None
@@ -129,7 +130,5 @@ def _spread(values: Sequence[float | None]) -> Spread | None:
 
 
 def _difference(name: str, ours: Mapping[int, Result], theirs: Mapping[int, Result]) -> Difference | None:
-    shared = sorted(set(ours) & set(theirs))
-    pairs = [(ours[seed].values[name], theirs[seed].values[name]) for seed in shared]
-    known = [(our, their) for our, their in pairs if our is not None and their is not None]
-    return paired_difference([our for our, _ in known], [their for _, their in known])
+    values, others = ({seed: result.values[name] for seed, result in results.items()} for results in (ours, theirs))
+    return difference_by_seed(values, others)

@@ -1,7 +1,7 @@
 """Is one run better than another, or is it the seed? Paired differences with a confidence interval."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -53,3 +53,10 @@ def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> Differe
         warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)  # equal differences have an interval of no width
         interval = ttest_rel(ours, theirs).confidence_interval(LEVEL)
     return Difference(mean=mean, low=float(interval.low), high=float(interval.high), seeds=seeds)
+
+
+def difference_by_seed(ours: Mapping[int, float | None], theirs: Mapping[int, float | None]) -> Difference | None:
+    """Do what `paired_difference` does with measures by seed: over the seeds of which both runs have a value."""
+    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+    known = [(our, their) for our, their in pairs if our is not None and their is not None]
+    return paired_difference([our for our, _ in known], [their for _, their in known])

@@ -6,7 +6,6 @@ folder as small files, and are never made twice; their workspaces are removed.
 
 import json
 import shutil
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from typing import Any
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
-from pipeline.comparison.significance import paired_difference
+from pipeline.comparison.formats import spell_difference, spell_percent
+from pipeline.comparison.rows import spread_of
+from pipeline.comparison.significance import difference_by_seed
 from pipeline.evaluation.metrics import Metrics
 from pipeline.experiments.experiment import plan_experiments
 from pipeline.experiments.overrides import apply_changes
@@ -197,26 +198,9 @@ def to_markdown(folder: Path, plan: Plan) -> str:
             cells = [BEFORE if arm == BEFORE else f"{plan.label} by {arm}", key, str(len(own))]
             for measure in MEASURES.values():
                 values = {seed: rounds[key][measure] for seed, rounds in own.items()}
-                cells.append(_spell_mean([value for value in values.values() if value is not None]))
+                cells.append(spell_percent(spread_of([value for value in values.values() if value is not None])))
                 for control in CONTROLS:
                     theirs = {seed: rounds[key][measure] for seed, rounds in parts[control].items()}
-                    cells.append("" if arm in {BEFORE, control} else _spell_difference(values, theirs))
+                    cells.append("" if arm in {BEFORE, control} else spell_difference(difference_by_seed(values, theirs)))
             rows.append(cells)
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, ["---"] * len(head), *rows))
-
-
-def _spell_mean(values: Sequence[float]) -> str:
-    if not values:
-        return ""
-    deviation = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{100 * statistics.mean(values):.1f}{deviation}"
-
-
-def _spell_difference(ours: Mapping[int, float | None], theirs: Mapping[int, float | None]) -> str:
-    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
-    known = [(our, their) for our, their in pairs if our is not None and their is not None]
-    found = paired_difference([our for our, _ in known], [their for _, their in known])
-    if found is None:
-        return ""
-    interval = "" if found.low is None or found.high is None else f" ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
-    return f"{100 * found.mean:+.1f}{interval}{'*' if found.is_clear else ''}"
