@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from pipeline.machine.shortage import describe_shortage
@@ -23,6 +23,8 @@ _NOTHING_LEFT = f"Error: {describe_shortage(MemoryError())}\n".encode()
 _BEGINS_WITHIN = 60.0
 """Seconds in which a thread takes its first step on the busiest machine."""
 _PR_SET_PDEATHSIG = 1
+_IMPORTING = "<frozen importlib._bootstrap>"
+"""The file of the frames that carry out an import."""
 
 
 def begin_process() -> None:
@@ -111,11 +113,12 @@ def die_with(parent: int) -> None:
 def interruptible() -> Iterator[None]:
     """Let Ctrl-C raise KeyboardInterrupt in the block, once, in a process that `begin_process` has settled.
 
+    During an import it ends the process as before the block: the C++ in torch and pydantic makes another error of it or aborts.
     What it cut short, such as an event loop that was only half made, complains when it is put away: nobody needs to hear it.
     """
     settled = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
     if settled:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
     except KeyboardInterrupt:
@@ -127,3 +130,13 @@ def interruptible() -> Iterator[None]:
         # Behind the block the interpreter puts itself away; a second Ctrl-C has no patience for it.
         if settled:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    above = frame
+    while above is not None:
+        if above.f_code.co_filename == _IMPORTING:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        above = above.f_back
+    signal.default_int_handler(number, frame)

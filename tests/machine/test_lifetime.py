@@ -218,3 +218,28 @@ def test_what_ctrl_c_cut_short_does_not_complain() -> None:
         [sys.executable, "-c", HALF_MADE], env=environment(), capture_output=True, text=True, timeout=20, check=False
     )
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+IMPORTED_FROM_C = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except BaseException as error:
+    raise SystemError("as torch's and pydantic's C++ would have it") from error
+"""
+
+
+def test_ctrl_c_during_an_import_ends_without_a_word_whatever_the_imported_would_make_of_it(tmp_path: Path) -> None:
+    (tmp_path / "imported_from_c.py").write_text(IMPORTED_FROM_C)
+    program = """
+from pipeline.machine.lifetime import begin_process, interruptible
+begin_process()
+with interruptible():
+    import imported_from_c
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment() | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True, text=True, timeout=20, check=False,
+    )  # fmt: skip
+    assert (done.stderr, done.returncode) == ("", -signal.SIGINT)
