@@ -1,13 +1,16 @@
 """The optimizers and their groups of parameters: what trains, at which rate, with which decay."""
 
+import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from torch import nn
+from torch import nn, no_grad
 from torch.optim import SGD, AdamW, Optimizer
 
 from pipeline.models.network import SegmentationNetwork
 from pipeline.params import TrainingParams
+
+Kind = TypeVar("Kind", bound=Optimizer)
 
 
 def build_optimizer(network: SegmentationNetwork, params: TrainingParams) -> Optimizer:
@@ -22,8 +25,20 @@ def build_optimizer(network: SegmentationNetwork, params: TrainingParams) -> Opt
     if not groups:
         raise ValueError("training - expected parameters to train - found none - set training.freeze_backbone to false")
     if params.optimizer == "sgd":
-        return SGD(groups, lr=params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay)
-    return AdamW(_without_decay(groups, params.weight_decay), lr=params.learning_rate)
+        return without_compiler(SGD)(groups, lr=params.learning_rate, momentum=params.momentum, weight_decay=params.weight_decay)
+    return without_compiler(AdamW)(_without_decay(groups, params.weight_decay), lr=params.learning_rate)
+
+
+def without_compiler(optimizer: type[Kind]) -> type[Kind]:
+    """Return the optimizer with methods that run as they are written.
+
+    torch's import its compiler at their first call, 1.3 s of processor time, to keep themselves out of the graphs that it makes.
+    Here it compiles networks alone (`runtime.compile`).
+    """
+    for method in vars(Optimizer).values():
+        if plain := getattr(method, "__wrapped__", None):
+            vars(plain).setdefault("__dynamo_disable", plain)  # what the wrapper calls, and would ask the compiler for
+    return type(optimizer.__name__, (optimizer,), {"step": no_grad()(inspect.unwrap(optimizer.step))})
 
 
 def _backbone_groups(network: SegmentationNetwork, params: TrainingParams) -> list[dict[str, Any]]:

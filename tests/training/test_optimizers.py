@@ -1,5 +1,7 @@
 """Groups of parameters, and what is done to spare memory: the sums of gradients stay."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,11 @@ from pipeline.models.network import SegmentationNetwork
 from pipeline.params import TrainingParams
 from pipeline.training.batches import Batch
 from pipeline.training.block_checkpoints import checkpoint_blocks
-from pipeline.training.optimizers import build_optimizer
+from pipeline.training.optimizers import build_optimizer, without_compiler
 from pipeline.training.step import train_step
 from tests.models.sections import model_params, noise
 from tests.training.cases import ALONE, TRAINING, finish, start
+from tests.workspace import ROOT
 
 CONVNEXT = model_params(backbone="convnext_atto", network="deeplabv3plus", output_stride=32, head_width=16, auxiliary=False)
 TRANSFORMER = model_params(backbone="test_vit", network="linear", output_stride=16, auxiliary=False)
@@ -175,3 +178,35 @@ def test_a_frozen_backbone_keeps_its_weights_and_its_statistics(tmp_path: Path) 
     finish(start(built, tmp_path, steps=3, params=training(freeze_backbone=True)), batches(0, 3))
     for name, tensor in built.state_dict().items():
         assert torch.equal(tensor, before[name]) == name.startswith("backbone."), name
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.AdamW])
+def test_steps_without_the_compiler_are_those_of_torch(optimizer: type[torch.optim.Optimizer]) -> None:
+    ends = []
+    for kind in (optimizer, without_compiler(optimizer)):
+        torch.manual_seed(0)
+        layer = nn.Linear(5, 3)
+        groups: list[dict[str, Any]] = [{"params": layer.weight, "weight_decay": 0.1}, {"params": layer.bias}]
+        steps = kind(groups, lr=0.1)  # type: ignore[call-arg]
+        for _ in range(4):
+            steps.zero_grad()
+            layer(torch.randn(7, 5)).square().sum().backward()
+            steps.step()
+        ends.append((layer.weight, layer.bias, steps.state_dict()))
+    torch.testing.assert_close(*ends, rtol=0, atol=0)
+
+
+def test_no_step_imports_the_compiler() -> None:
+    program = """
+import sys, torch
+from pipeline.training.optimizers import without_compiler
+weight = torch.ones(3, requires_grad=True)
+for optimizer in (torch.optim.SGD, torch.optim.AdamW):
+    steps = without_compiler(optimizer)([weight], lr=0.1)
+    steps.zero_grad()
+    weight.sum().backward()
+    steps.step()
+    steps.load_state_dict(steps.state_dict())
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
