@@ -22,7 +22,7 @@ _SHORT.maxstring = _SHORT.maxother = 90
 class Section(BaseModel):
     """A part of a file: frozen, no unknown keys, no silent conversion."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 AnySection = TypeVar("AnySection", bound=Section)

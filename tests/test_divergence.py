@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.special import rel_entr
 from scipy.stats import entropy
 
 from pipeline.divergence import EPSILON, Divergence, divergence
@@ -22,6 +24,13 @@ def test_the_divergence_is_that_of_the_definition_and_of_scipy(counts: list[int]
     assert value == pytest.approx(entropy(counts, others), rel=1e-9, abs=1e-12)
     assert value is not None
     assert value >= 0
+
+
+@given(COUNTS.filter(any), st.data())
+def test_the_divergence_is_to_the_bit_what_scipy_adds_up(counts: list[int], data: st.DataObject) -> None:
+    near = [count + data.draw(st.integers(0, 1 + count // 8)) for count in counts]
+    p, q = np.array(counts) / sum(counts), np.array(near) / sum(near)
+    assert divergence(p, q).value == max(float(rel_entr(p / p.sum(), q / q.sum()).sum()), 0.0)
 
 
 @given(COUNTS.filter(any), st.integers(1, 1000))

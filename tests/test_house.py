@@ -2,7 +2,9 @@
 
 import ast
 import importlib
+import inspect
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -151,15 +153,28 @@ def test_every_room_opens_with_its_charter_and_imports_nothing(folder: Path) -> 
     assert all(word in charter for word in ("In:", "Out:", "Never:"))
 
 
+def explained_fields(model: type[Section]) -> set[str]:
+    """Return the fields of a section, its own and inherited ones, below which stands a text."""
+    sources = [inspect.getsource(each) for each in model.__mro__ if issubclass(each, Section) and each is not Section]
+    bodies = [node.body for source in sources for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    pairs = [pair for statements in bodies for pair in pairwise(statements)]
+    return {
+        ast.unparse(field.target)
+        for field, text in pairs
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    }
+
+
 def test_every_parameter_says_what_it_means() -> None:
     def walk(model: type[Section], path: str) -> None:
+        explained = explained_fields(model)
         for name, field in model.model_fields.items():
             inner = field.annotation
             if isinstance(inner, type) and issubclass(inner, Section):
                 assert inner.__doc__, path + name
                 walk(inner, f"{path}{name}.")
             elif name != "rounds":
-                assert field.description, path + name
+                assert name in explained, path + name
 
     walk(Params, "")
 

@@ -97,6 +97,7 @@ def sample_pixels(maps: Iterable[LabeledMap], *, ignore_index: int, most: int, r
             chosen = keys[piece] < kept.limit
             own = places[piece][chosen]
             kept.add(keys[piece][chosen], flat[:, own].T, labels.ravel()[own])
+        del probs, labels, flat, places, keys  # the next image is made before the loop would let go of them
     if kept is None or not len(kept.keys):
         raise ValueError("calibration - expected labeled pixels to fit on - found none - give it images with label files")
     kept.drop_largest()
@@ -136,19 +137,27 @@ class _Kept:
         if len(self.keys) <= self._most:
             return
         # By the bits, which order as the keys do, all below 2**30: np.partition would copy the keys.
-        bits = self.keys.view(np.uint32)
-        limit = bisect_left(range(2**30), self._most, key=lambda value: int(np.count_nonzero(bits <= value)))
+        limit = bisect_left(range(2**30), self._most, key=self._count_up_to)
         self.limit = float(np.uint32(limit).view(np.float32))
-        ties = self._most - int(np.count_nonzero(self.keys < self.limit))
-        stays = self.keys <= self.limit
-        stays[np.flatnonzero(self.keys == self.limit)[ties:]] = False
-        end = 0
-        for start in range(0, len(stays), CHUNK):
-            places = start + np.flatnonzero(stays[start : start + CHUNK])
+        ties, end = self._most - self._count_up_to(limit - 1), 0
+        for start, bits in self._chunks():
+            tied = np.flatnonzero(bits == limit)
+            stays = bits <= limit
+            stays[tied[ties:]] = False
+            ties = max(ties - len(tied), 0)
+            places = start + np.flatnonzero(stays)
             for values in (self.keys, self.probs, self.labels):
                 values[end : end + len(places)] = values[places]
             end += len(places)
         self._resize(end)
+
+    def _count_up_to(self, bits: int) -> int:
+        return sum(int(np.count_nonzero(chunk <= bits)) for _, chunk in self._chunks())
+
+    def _chunks(self) -> Iterator[tuple[int, NDArray[np.uint32]]]:
+        """Yield where each piece of the keys begins, and its bits: a comparison of all at once would take a byte for each."""
+        for start in range(0, len(self.keys), CHUNK):
+            yield start, self.keys[start : start + CHUNK].view(np.uint32)
 
     def _resize(self, count: int) -> None:
         for values in (self.keys, self.probs, self.labels):

@@ -1,7 +1,9 @@
 """How long a process lives: no longer than who waits for its work, and never with a traceback where somebody ends it."""
 
 import _thread
+import atexit
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -32,8 +34,10 @@ def begin_process() -> None:
 
     Ctrl-C ends it without a word until `interruptible` says otherwise: there is nothing to put away. What DVC or a launcher
     started dies with it: an orphan of a killed `dvc` would write its outs over those of the next run. A stage by hand outlives
-    its shell. Where memory does not suffice for the packages or for a thread, that is one line.
+    its shell. Where memory does not suffice for the packages or for a thread, that is one line. At the end Python would search
+    all that packages brought for garbage before it lets go of it, which takes as long as a quarter of importing torch.
     """
+    atexit.register(gc.freeze)
     sys.excepthook = _show_error
     _listen()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and is not ignored, as below nohup

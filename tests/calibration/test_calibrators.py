@@ -1,6 +1,8 @@
 """Every calibrator against closed forms, its own fitting data, and what may break it."""
 
 import tracemalloc
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from pipeline.calibration.calibrator import FIT, Calibrator, CalibratorFile
 from pipeline.calibration.histogram_binning import HistogramBinning
 from pipeline.calibration.matrix import MatrixScaling
 from pipeline.calibration.none import NoCalibration
-from pipeline.calibration.pixels import PROBABILITY_FLOOR, FittingPixels, bin_of, sample_pixels
+from pipeline.calibration.pixels import PROBABILITY_FLOOR, FittingPixels, LabeledMap, bin_of, sample_pixels
 from pipeline.calibration.temperature import Temperature
 from pipeline.calibration.vector import VectorScaling
 
@@ -220,6 +222,17 @@ def test_a_sample_takes_its_own_memory_and_little_more() -> None:
     own = pixels.probs.nbytes + pixels.labels.nbytes
     assert own == 800_000 * (2 * 19 + 1)
     assert peak < 1.6 * own
+
+
+def test_an_image_is_let_go_before_the_next_is_made() -> None:
+    def maps() -> Iterator[LabeledMap]:
+        for _ in range(3):
+            made = [np.full((2, 3, 3), 0.5, np.float32)]
+            image = weakref.ref(made[0])
+            yield made.pop(), np.zeros((3, 3), np.uint8)
+            assert image() is None
+
+    assert len(sample_pixels(maps(), ignore_index=255, most=20, rng=np.random.default_rng(0)).labels) == 20
 
 
 def test_every_pixel_is_drawn_equally_often() -> None:

@@ -118,6 +118,13 @@ def test_packages_that_find_no_memory_are_one_line_and_a_fault_of_ours_keeps_its
     assert (done.stderr.count("\n") == 1) == said.startswith("Error")
 
 
+def test_at_the_end_nothing_is_searched_for_garbage() -> None:
+    asked = "import atexit, gc; atexit.register(lambda: print(len(gc.get_objects())))"
+    program = f"{asked}\nfrom pipeline.machine.lifetime import begin_process\nbegin_process()"
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 100
+
+
 LOST = """
 import os, signal, time
 from pipeline.machine.lifetime import begin_process, interruptible
