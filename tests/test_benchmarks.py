@@ -11,7 +11,8 @@ import torch
 
 from tests.benchmarks.gpu import Case, gpu, run_alone, training_speed
 from tests.benchmarks.gpu_round import ROUND, Data, time_round
-from tests.benchmarks.measure import in_own_process
+from tests.benchmarks.measure import Cost, in_own_process
+from tests.benchmarks.photo import compiling
 from tests.benchmarks.speed import Speed, name_operations, time_work
 from tests.workspace import ROOT
 
@@ -107,3 +108,20 @@ def test_without_a_gpu_the_command_says_so_in_a_line_and_needs_no_package_but_th
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("GPU: none was found and nothing measured; with one, ")
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_compiling_is_a_row_of_its_own_and_where_it_takes_too_long_a_row_says_so(
+    monkeypatch: pytest.MonkeyPatch, in_time: bool
+) -> None:
+    def measured(*arguments: Any, limit: float | None = None, **options: Any) -> Cost:
+        if limit and not in_time:
+            raise RuntimeError(f"not done after {limit:.0f} s")
+        return Cost(2.0, 0, preparation=61.0 if limit else 1.0)
+
+    monkeypatch.setattr("tests.benchmarks.photo.measure", measured)
+    rows = [(row.reference, row.ratio, row.cost.seconds) for row in compiling("lite0", limit=900.0)]
+    if in_time:
+        assert rows == [("compiled, once it is", 1.0, 2.0), ("", None, 60.0)]
+    else:
+        assert rows == [("compiled: not done after 900 s", None, 2.0)]

@@ -13,12 +13,12 @@ from tests.benchmarks.measure import machine
 from tests.benchmarks.table import Row, to_markdown
 
 
-def later(module: str, *arguments: Any, function: str = "", **options: Any) -> Callable[[Path], Iterator[Row]]:
+def later(module: str, *arguments: Any, function: str = "", **options: Any) -> Callable[..., Iterator[Row]]:
     """Return a benchmark that is imported when it runs: `gpu` is for machines that lack what others need."""
 
-    def run(folder: Path) -> Iterator[Row]:
+    def run(folder: Path, **more: Any) -> Iterator[Row]:
         found = getattr(importlib.import_module(f"tests.benchmarks.{module}"), function or module)
-        rows: Iterator[Row] = found(folder, *arguments, **options)
+        rows: Iterator[Row] = found(folder, *arguments, **options, **more)
         return rows
 
     return run
@@ -47,7 +47,7 @@ PARTS = ("networks", "store", "round", "processes")
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice([*BENCHMARKS, *LONG, "sizes", "gpu"]))
-@click.option("--compile/--no-compile", "compiled", default=True, help="Whether gpu measures compiled networks too.")
+@click.option("--compile/--no-compile", "compiled", default=True, help="Whether photo and gpu measure compiled networks too.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Of gpu, only this; repeat it for several.")
 @click.option("--setting", "settings", multiple=True, help="Of gpu, only the network of this setting; repeat it for several.")
 @click.option("--camvid", type=click.Path(exists=True, path_type=Path), help="Where CamVid lies, for the round of gpu.")
@@ -77,7 +77,7 @@ def main(
 
                 lines += sizes(Path(folder))
             else:
-                rows += ({**BENCHMARKS, **LONG})[name](Path(folder))
+                rows += ({**BENCHMARKS, **LONG})[name](Path(folder), **({"compiled": compiled} if name == "photo" else {}))
     if rows:
         click.echo(f"Ratio: how many times as long as this the other takes.\n\n{to_markdown(rows)}")
     for line in lines:

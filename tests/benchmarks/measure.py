@@ -24,10 +24,12 @@ class Cost:
     Attributes:
         seconds: wall time, or what else `measure` was told to count, the best of the repetitions.
         peak: bytes of memory above what interpreter, libraries and preparation took before the work began.
+        preparation: wall time of what went before: building, and compiling where that is done.
     """
 
     seconds: float
     peak: int
+    preparation: float = 0.0
 
     @property
     def mebibytes(self) -> float:
@@ -40,6 +42,7 @@ def measure(
     *arguments: Any,
     repeat: int = 1,
     clock: Callable[[], float] = time.perf_counter,
+    limit: float | None = None,
 ) -> Cost:
     """Run what `prepare(*arguments)`, a function at the top of a module, returns: `repeat` times in a fresh process.
 
@@ -48,7 +51,7 @@ def measure(
     Raises:
         RuntimeError: see `in_own_process`.
     """
-    return in_own_process(_run, prepare, arguments, repeat, clock)
+    return in_own_process(_run, prepare, arguments, repeat, clock, limit=limit)
 
 
 def in_own_process(work: Callable[..., Result], *arguments: Any, limit: float | None = None) -> Result:
@@ -99,14 +102,16 @@ def _answer(sender: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -
 
 
 def _run(prepare: Callable[..., Any], arguments: tuple[Any, ...], repeat: int, clock: Callable[[], float]) -> Cost:
+    begun = time.perf_counter()
     work = prepare(*arguments)
+    preparation = time.perf_counter() - begun
     seconds = []
     before = forget_peak()
     for _ in range(repeat):
         begun = clock()
         work()
         seconds.append(clock() - begun)
-    return Cost(min(seconds), peak_memory() - before)
+    return Cost(min(seconds), peak_memory() - before, preparation)
 
 
 def _memory(field: str) -> int:
