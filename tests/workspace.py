@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psutil
 from ruamel.yaml import YAML
+
+if TYPE_CHECKING:
+    import psutil  # its functions import it: benchmarks run on machines without it
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = (
@@ -146,15 +148,17 @@ def run_stage(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
 
-def runs_module(process: psutil.Process, module: str) -> bool:
+def runs_module(process: "psutil.Process", module: str) -> bool:
     """Return whether a process runs a module of Python; one that ends while it is asked does not."""
+    import psutil
+
     try:
         return module in process.cmdline()
     except psutil.NoSuchProcess:
         return False
 
 
-def all_end(processes: Iterable[psutil.Process], *, within: float = 10.0) -> bool:
+def all_end(processes: Iterable["psutil.Process"], *, within: float = 10.0) -> bool:
     """Return whether all processes end within some seconds; one that nobody has fetched the exit code of counts as ended."""
     until = time.monotonic() + within
     while any(map(_runs, processes)):
@@ -164,7 +168,9 @@ def all_end(processes: Iterable[psutil.Process], *, within: float = 10.0) -> boo
     return True
 
 
-def _runs(process: psutil.Process) -> bool:
+def _runs(process: "psutil.Process") -> bool:
+    import psutil
+
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -1,61 +1,83 @@
 """Command `python -m tests.benchmarks`: run benchmarks and print their table."""
 
+import importlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
-from tests.benchmarks.calibration import calibration
-from tests.benchmarks.export import export
-from tests.benchmarks.growth import growth
-from tests.benchmarks.inference import inference
-from tests.benchmarks.integrity import integrity
-from tests.benchmarks.labeling import labeling
-from tests.benchmarks.large import LARGE_SIZES, large
 from tests.benchmarks.measure import machine
-from tests.benchmarks.overhead import overhead
-from tests.benchmarks.photo import photo
-from tests.benchmarks.pictures import pictures
-from tests.benchmarks.sizes import sizes
-from tests.benchmarks.startup import startup
 from tests.benchmarks.table import Row, to_markdown
-from tests.benchmarks.training import feeding, training
 
-BENCHMARKS: dict[str, Callable[[Path], Iterator[Row]]] = {
-    "labeling": lambda folder: labeling(folder, 20),
-    "calibration": calibration,
-    "inference": lambda folder: inference(folder, 4, 256, 512, network="resnet50"),
-    "export": lambda folder: export(folder, 4, 256, 512),
-    "training": lambda folder: training(folder, 300, network="small"),
-    "photo": lambda folder: photo(folder, 20),
-    "pictures": lambda folder: pictures(folder, 8),
-    "feeding": lambda folder: feeding(folder, 24),
-    "overhead": overhead,
-    "startup": startup,
-    "integrity": integrity,
+
+def later(module: str, *arguments: Any, function: str = "", **options: Any) -> Callable[..., Iterator[Row]]:
+    """Return a benchmark that is imported when it runs: `gpu` is for machines that lack what others need."""
+
+    def run(folder: Path, **more: Any) -> Iterator[Row]:
+        found = getattr(importlib.import_module(f"tests.benchmarks.{module}"), function or module)
+        rows: Iterator[Row] = found(folder, *arguments, **options, **more)
+        return rows
+
+    return run
+
+
+BENCHMARKS = {
+    "labeling": later("labeling", 20),
+    "calibration": later("calibration"),
+    "inference": later("inference", 4, 256, 512, network="resnet50"),
+    "export": later("export", 4, 256, 512),
+    "training": later("training", 300, network="small"),
+    "photo": later("photo", 20),
+    "pictures": later("pictures", 8),
+    "feeding": later("training", 24, function="feeding"),
+    "overhead": later("overhead"),
+    "startup": later("startup"),
+    "integrity": later("integrity"),
 }
-LONG: dict[str, Callable[[Path], Iterator[Row]]] = {
-    "growth": lambda folder: growth(folder, (50, 100, 200, 400), 512, 1024),
-    "large": lambda folder: large(folder, LARGE_SIZES),
-    "growth-large": lambda folder: growth(folder, (25, 50), 1024, 2048),
+LONG = {
+    "growth": later("growth", (50, 100, 200, 400), 512, 1024),
+    "large": later("large"),
+    "growth-large": later("growth", (25, 50), 1024, 2048),
 }
+PARTS = ("networks", "store", "round", "processes")
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice([*BENCHMARKS, *LONG, "sizes"]))
-def main(names: tuple[str, ...]) -> None:
-    """Run the benchmarks NAMES; without one, all but the long ones."""
+@click.argument("names", nargs=-1, type=click.Choice([*BENCHMARKS, *LONG, "sizes", "gpu"]))
+@click.option("--compile/--no-compile", "compiled", default=True, help="Whether photo and gpu measure compiled networks too.")
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Of gpu, only this; repeat it for several.")
+@click.option("--setting", "settings", multiple=True, help="Of gpu, only the network of this setting; repeat it for several.")
+@click.option("--camvid", type=click.Path(exists=True, path_type=Path), help="Where CamVid lies, for the round of gpu.")
+def main(
+    names: tuple[str, ...], parts: tuple[str, ...], settings: tuple[str, ...], camvid: Path | None, *, compiled: bool
+) -> None:
+    """Run the benchmarks NAMES; without one, all but the long ones and that of a GPU."""
+    click.echo(f"{machine()}\n")
     rows: list[Row] = []
     lines: list[str] = []
     for name in names or (*BENCHMARKS, "sizes"):
         with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
             click.echo(f"{name} ...", err=True)
-            if name == "sizes":
+            # What an earlier run has compiled would be compiled in no time.
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{folder}/compiled"
+            if name == "gpu":
+                from tests.benchmarks.gpu import CASES, gpu
+
+                cases = [case for case in CASES if not settings or case.setting in settings]
+                if len(cases) < len(settings):
+                    raise click.UsageError(f"--setting: expected some of {', '.join(case.setting for case in CASES)}")
+                # At once: what a run that is cut short has measured is there.
+                for line in gpu(Path(folder), parts or PARTS, compiled=compiled, camvid=camvid, cases=cases):
+                    click.echo(line)
+            elif name == "sizes":
+                from tests.benchmarks.sizes import sizes
+
                 lines += sizes(Path(folder))
             else:
-                rows += ({**BENCHMARKS, **LONG})[name](Path(folder))
-    click.echo(f"{machine()}\n")
+                rows += ({**BENCHMARKS, **LONG})[name](Path(folder), **({"compiled": compiled} if name == "photo" else {}))
     if rows:
         click.echo(f"Ratio: how many times as long as this the other takes.\n\n{to_markdown(rows)}")
     for line in lines:

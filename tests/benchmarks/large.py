@@ -26,7 +26,7 @@ LARGE_SIZES = ((1000, 1000), (5000, 5000), (12_000, 9000), (20_000, 20_000), (30
 WINDOW = 512
 
 
-def large(folder: Path, sizes: Iterable[tuple[int, int]]) -> Iterator[Row]:
+def large(folder: Path, sizes: Iterable[tuple[int, int]] = LARGE_SIZES) -> Iterator[Row]:
     """Predict tiled GeoTIFF files of `sizes` in windows side by side, by no network and by the tiny one."""
     for height, width in sizes if can_read_windows() else ():
         scan = folder / "images" / "scan.tif"

@@ -13,7 +13,6 @@ from pipeline.params import StoreParams
 from pipeline.samples.catalog import Catalog
 from pipeline.samples.priors import ClassPriors
 from pipeline.softmax_store.quantized_map import QuantizedMap
-from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.workspace import ROOT, change_params
 
 NUM_CLASSES = 19
@@ -56,6 +55,8 @@ def write_store(folder: Path, count: int, height: int, width: int, *, different:
         different: maps that differ, the others repeat them; None = all.
         floor: of the store.
     """
+    from pipeline.softmax_store.writer import SoftmaxStoreWriter
+
     folder.mkdir(parents=True)
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     change_params(folder, {"alpha": ALPHA})

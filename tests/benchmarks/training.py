@@ -1,7 +1,7 @@
 """The training loop beside the bare step, and what feeds it: decoding, augmentation."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
 
@@ -44,9 +44,9 @@ def training(folder: Path, steps: int, *, network: str) -> Iterator[Row]:
     batch = params.student.labeled_batch_size + params.student.unlabeled_batch_size
     what = f"{steps} steps of {batch} crops of {crop}"
     source = write_images(folder / "images", 64, 256, 512)
-    bare = measure(bare_steps, network, steps, repeat=2)
-    loop = measure(loop_steps, network, None, steps, repeat=2)
-    fed = measure(loop_steps, network, source, steps, repeat=2)
+    bare = measure(bare_steps, params, steps, repeat=2)
+    loop = measure(loop_steps, params, None, steps, repeat=2)
+    fed = measure(loop_steps, params, source, steps, repeat=2)
     yield Row(f"training loop, batches at hand: {network}", what, loop, "bare steps", bare)
     yield Row(f"training loop, batches read and augmented beside it: {network}", what, fed, "bare steps", bare)
 
@@ -95,9 +95,21 @@ def make_batch(params: Params) -> Batch:
     return [(torch.randn(count, 3, *size), torch.randint(0, 19, (count, *size))) for count in counts]
 
 
-def bare_steps(network: str, steps: int) -> Callable[[], None]:
+def make_plan(params: Params, steps: int, read: Sequence[TrainingSet]) -> TrainingPlan:
+    """Plan the training of a student that reads these sets; none: it is given its batches."""
+    return TrainingPlan(
+        sets=read,
+        steps=steps,
+        training=params.training,
+        augmentation=params.augmentation,
+        scales=(0.5, 2.0),
+        seed=0,
+        round_key="1",
+    )
+
+
+def bare_steps(params: Params, steps: int) -> Callable[[], None]:
     """Forward, backward and update on one batch that is there already."""
-    params = settings(network)
     device = prepare_device(params.runtime)
     torch.manual_seed(0)
     trained = build_network(params.model, len(NAMES)).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -113,22 +125,13 @@ def bare_steps(network: str, steps: int) -> Callable[[], None]:
     return work
 
 
-def loop_steps(network: str, source: Path | None, steps: int) -> Callable[[], None]:
+def loop_steps(params: Params, source: Path | None, steps: int) -> Callable[[], None]:
     """The same through the loop of the stages and its resume points; on batches of `source`, or on one that is there."""
-    params = settings(network)
     group = DeviceGroup(0, 1, prepare_device(params.runtime))
     torch.manual_seed(0)
     trained = build_network(params.model, len(NAMES))
     batch = make_batch(params)
-    plan = TrainingPlan(
-        sets=[] if source is None else sets(source, params),
-        steps=steps,
-        training=params.training,
-        augmentation=params.augmentation,
-        scales=(0.5, 2.0),
-        seed=0,
-        round_key="1",
-    )
+    plan = make_plan(params, steps, [] if source is None else sets(source, params))
 
     def work() -> None:
         with tempfile.TemporaryDirectory() as folder:
