@@ -36,7 +36,7 @@ def main(
     from pipeline.softmax_store.reader import SoftmaxStore
 
     store = SoftmaxStore(softmax)
-    if missing := store.unpredicted_classes():
+    if missing := store.unpredicted_classes(workers=params.runtime.workers):
         echo(f"warning: the teacher predicts {len(missing)} of {store.num_classes} classes nowhere: {', '.join(missing)}")
     if params.calibration == "none":
         with atomic_path(confidences) as folder:

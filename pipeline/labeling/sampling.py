@@ -5,7 +5,7 @@ generator of its own, keyed by what it is for, so order, workers and chunks cann
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,13 @@ _NUMPY_LIMIT = 10**9
 """numpy's hypergeometric takes fewer than this many good and bad items."""
 
 
-def draw_quotas(drawable: Iterable[NDArray[np.int64]], draws: Sequence[int], *, seed: int, round_key: str) -> NDArray[np.int64]:
+def draw_quotas(
+    drawable: NDArray[np.int64] | Sequence[NDArray[np.int64]], draws: Sequence[int], *, seed: int, round_key: str
+) -> NDArray[np.int64]:
     """Draw how many pixels of each class every image gives: uniform over all sets of exactly `draws[j]` pixels.
 
     Args:
-        drawable: N times (C,) int64, pixels of image i and class j in the draw (q_ij).
+        drawable: (N, C) int64, or N times (C,): pixels of image i and class j in the draw (q_ij).
         draws: (C,) pixels to draw; at most the sums of `drawable`.
         seed: of the experiment.
         round_key: names the round.
@@ -31,14 +33,16 @@ def draw_quotas(drawable: Iterable[NDArray[np.int64]], draws: Sequence[int], *, 
     Returns:
         (N, C) int64; columns add up to `draws`.
     """
-    available = np.stack(list(drawable))
+    available = np.asarray(drawable)
     quotas = np.zeros_like(available)
     for label, wanted in enumerate(draws):
         rng = keyed_generator(seed, "quota", round_key, label)
-        left = int(available[:, label].sum())
-        missing = int(wanted)
+        column = np.ascontiguousarray(available[:, label])
+        left, missing = int(column.sum()), int(wanted)
         assert missing <= left, "a selection never draws more than qualifies"
-        for image, good in enumerate(available[:, label].tolist()):
+        # Most images lack most classes; those that do draw nothing.
+        images = np.flatnonzero(column)
+        for image, good in zip(images.tolist(), column[images].tolist(), strict=True):
             if missing == 0:
                 break
             left -= good
@@ -122,10 +126,11 @@ def hypergeometric(rng: np.random.Generator, good: int, bad: int, draws: int) ->
 
 def _log_ratio(count: int, probability: float, value: int, mode: int) -> float:
     """Return log P(Y = value) - log P(Y = mode) of a binomial Y."""
-    from scipy.special import gammaln  # below 10^9 pixels nobody comes here
+    # Below 10^9 pixels nobody comes here. One number at a time, this returns the bits of the function for arrays, and sooner.
+    from scipy.special.cython_special import gammaln
 
     if probability >= 1.0:
         return 0.0 if value == count else -math.inf
     odds = math.log(probability) - math.log1p(-probability)
-    terms = gammaln(np.array([mode + 1, count - mode + 1, value + 1, count - value + 1], np.float64))
-    return float((terms[0] - terms[2]) + (terms[1] - terms[3])) + (value - mode) * odds
+    at_mode, at_value = ((gammaln(float(part + 1)), gammaln(float(count - part + 1))) for part in (mode, value))
+    return float((at_mode[0] - at_value[0]) + (at_mode[1] - at_value[1])) + (value - mode) * odds

@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from pipeline.machine.parallel import map_ordered
 from pipeline.machine.shortage import describe_shortage
 from pipeline.params import StoreParams
 from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, SOFTMAX_ARRAYS, get_array
@@ -99,17 +100,17 @@ class ConfidenceStore:
             raise self._damaged("confidence_counts", f"counts of {image_id} that do not add up to its pixels")
         return counts
 
-    def total_counts(self) -> NDArray[np.int64]:
-        """Return (C, B) int64: what `counts_of` counts, over all images; memory does not grow with their number."""
+    def total_counts(self, *, workers: int = 1) -> NDArray[np.int64]:
+        """Return (C, B) int64: what `counts_of` counts, over all images, on `workers` threads; memory does not grow with N."""
         total = np.zeros((self.num_classes, self.precision.num_columns), np.int64)
-        for rows in self.shards:
-            for counts in self.counts_of(rows):
+        for shard in map_ordered(self.counts_of, self.shards, workers=workers):
+            for counts in shard:
                 total += counts
         return total
 
-    def unpredicted_classes(self) -> list[str]:
-        """Return the classes that no pixel of any image is predicted as."""
-        predicted = self.total_counts().sum(axis=1)
+    def unpredicted_classes(self, *, workers: int = 1) -> list[str]:
+        """Return the classes that no pixel of any image is predicted as, counted on `workers` threads."""
+        predicted = self.total_counts(workers=workers).sum(axis=1)
         return [name for name, pixels in zip(self.class_names, predicted.tolist(), strict=True) if not pixels]
 
     def finer_counts(self, index: int, columns: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from tests.benchmarks.integrity import integrity
 from tests.benchmarks.labeling import labeling
 from tests.benchmarks.large import LARGE_SIZES, large
 from tests.benchmarks.measure import machine
+from tests.benchmarks.million import million
 from tests.benchmarks.overhead import overhead
 from tests.benchmarks.photo import photo
 from tests.benchmarks.pictures import pictures
@@ -39,6 +40,7 @@ LONG: dict[str, Callable[[Path], Iterator[Row]]] = {
     "growth": lambda folder: growth(folder, (50, 100, 200, 400), 512, 1024),
     "large": lambda folder: large(folder, LARGE_SIZES),
     "growth-large": lambda folder: growth(folder, (25, 50), 1024, 2048),
+    "million": lambda folder: million(folder, (10_000, 100_000, 1_000_000)),
 }
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.special import cython_special, gammaln
 from scipy.stats import chi2, chisquare, hypergeom
 
 from pipeline.labeling import sampling
@@ -123,7 +125,7 @@ def test_quotas_follow_the_multivariate_hypergeometric_distribution() -> None:
 def test_quotas_add_up_exactly_and_fit_every_image(drawable: list[list[int]], data: st.DataObject) -> None:
     table = np.array(drawable)
     draws = [data.draw(st.integers(0, int(total))) for total in table.sum(axis=0)]
-    quotas = draw_quotas(iter(table), draws, seed=data.draw(st.integers(0, 10)), round_key="1")
+    quotas = draw_quotas(list(table), draws, seed=data.draw(st.integers(0, 10)), round_key="1")
     assert quotas.sum(axis=0).tolist() == draws
     assert ((quotas >= 0) & (quotas <= table)).all()
 
@@ -189,3 +191,34 @@ def test_quotas_of_billions_of_pixels_add_up_exactly() -> None:
     deviations = (quotas[:, 0] - 7_000_000_001 / 60) / math.sqrt(2e8 * (7 / 12) * (5 / 12))
     assert np.abs(deviations).max() < 5
     assert 0.6 < deviations.std() < 1.5
+
+
+def plain_quotas(table: NDArray[np.int64], draws: list[int], *, seed: int, round_key: str) -> NDArray[np.int64]:
+    """Deal out every class image by image, those without a pixel of it included."""
+    quotas = np.zeros_like(table)
+    for label, wanted in enumerate(draws):
+        rng = keyed_generator(seed, "quota", round_key, label)
+        left, missing = int(table[:, label].sum()), wanted
+        for image in range(len(table)):
+            left -= int(table[image, label])
+            quotas[image, label] = hypergeometric(rng, int(table[image, label]), left, missing)
+            missing -= int(quotas[image, label])
+    return quotas
+
+
+@pytest.mark.parametrize("pixels", [2_000, 60_000_000])
+def test_leaving_out_the_images_that_lack_a_class_changes_no_quota(pixels: int) -> None:
+    rng = np.random.default_rng(0)
+    table = (rng.dirichlet(np.full(6, 0.2), 300) * pixels).astype(np.int64)
+    table[:, 4], table[7:, 5] = 0, 0
+    assert (table == 0).mean() > 0.2
+    assert pixels == 2_000 or int(table[:, 0].sum()) > sampling._NUMPY_LIMIT
+    for share in (0.0, 0.3, 1.0):
+        draws = [int(share * total) for total in table.sum(axis=0).tolist()]
+        expected = plain_quotas(table, draws, seed=1, round_key="2")
+        assert np.array_equal(draw_quotas(table, draws, seed=1, round_key="2"), expected)
+
+
+def test_logarithms_of_factorials_have_the_bits_of_those_of_arrays() -> None:
+    numbers = np.concatenate([np.arange(1.0, 300.0), np.random.default_rng(0).integers(1, 10**13, 3000).astype(float)])
+    assert [cython_special.gammaln(number) for number in numbers.tolist()] == gammaln(numbers).tolist()
