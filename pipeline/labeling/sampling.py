@@ -105,32 +105,40 @@ def draw_labels(
 def hypergeometric(rng: np.random.Generator, good: int, bad: int, draws: int) -> int:
     """Draw the number of good items among `draws` from `good + bad` without replacement, at any size.
 
-    From 10^9 items on, numpy's own sampler refuses. There the number is a binomial one X of `good` items given that it and an
-    independent binomial Y of the `bad` items, with the same probability, add up to `draws`: X is drawn and accepted
-    with probability P(Y = draws - X) / max P(Y), which is near 1 as long as `good`, one image, is the smaller part.
+    Below 10^9 items of either kind numpy draws. It accepts numbers by differences of logarithms of factorials, whose rounding
+    makes probabilities wrong by up to 4e-6 of themselves there, and refuses more. From there on the number is a binomial one X of
+    `good` items given that it and an independent binomial Y of the `bad` items, with the same probability, add up to `draws`: X
+    is drawn and accepted with probability P(Y = draws - X) / max P(Y), which is near 1 as long as `good` is the smaller part.
+    That one is right to 1e-12 of itself whatever the size, and X to 1e-10 for an image of some million pixels.
     """
     if good == 0 or draws == 0:
         return 0
     if bad == 0:
         return draws
+    if draws == good + bad:
+        return good
     if good < _NUMPY_LIMIT and bad < _NUMPY_LIMIT:
         return int(rng.hypergeometric(good, bad, draws))
+    if good > bad:
+        return draws - hypergeometric(rng, bad, good, draws)
     probability = draws / (good + bad)
-    mode = min(math.floor((bad + 1) * probability), bad)
     while True:
         drawn = int(rng.binomial(good, probability))
         rest = draws - drawn
-        if 0 <= rest <= bad and math.log1p(-rng.random()) <= _log_ratio(bad, probability, rest, mode):
+        if 0 <= rest <= bad and math.log1p(-rng.random()) <= _log_acceptance(bad, good + bad, draws, rest):
             return drawn
 
 
-def _log_ratio(count: int, probability: float, value: int, mode: int) -> float:
-    """Return log P(Y = value) - log P(Y = mode) of a binomial Y."""
-    # Below 10^9 pixels nobody comes here. One number at a time, this returns the bits of the function for arrays, and sooner.
-    from scipy.special.cython_special import gammaln
+def _log_acceptance(count: int, whole: int, draws: int, value: int) -> float:
+    """Return log P(Y = value) - log max P(Y) of a binomial Y of `count` items with probability `draws / whole`, below 1.
 
-    if probability >= 1.0:
-        return 0.0 if value == count else -math.inf
-    odds = math.log(probability) - math.log1p(-probability)
-    at_mode, at_value = ((gammaln(float(part + 1)), gammaln(float(count - part + 1))) for part in (mode, value))
-    return float((at_mode[0] - at_value[0]) + (at_mode[1] - at_value[1])) + (value - mode) * odds
+    P(Y = y) / P(Y = y - 1) - 1 is ((count + 1) draws - y whole) / (y (whole - draws)), so logarithms near 0 are added up from
+    the mode on, as many as the value is away: some hundreds for an image of millions of pixels. A difference of logarithms of
+    factorials, which are as large as 10^13, would be rounded by as much as 0.005.
+    """
+    mode, remainder = divmod((count + 1) * draws, whole)
+    low, high = min(mode, value), max(mode, value)
+    steps = np.arange(low - mode + 1, high - mode + 1, dtype=np.float64)
+    changes = (remainder / whole - steps) / ((mode + steps) * ((whole - draws) / whole))
+    total = float(np.log1p(changes).sum())
+    return total if value >= mode else -total

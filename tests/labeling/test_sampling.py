@@ -2,6 +2,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Hashable, Mapping
+from fractions import Fraction
 from typing import cast
 
 import numpy as np
@@ -9,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.special import cython_special, gammaln
 from scipy.stats import chi2, chisquare, hypergeom
 
 from pipeline.labeling import sampling
@@ -219,6 +219,45 @@ def test_leaving_out_the_images_that_lack_a_class_changes_no_quota(pixels: int) 
         assert np.array_equal(draw_quotas(table, draws, seed=1, round_key="2"), expected)
 
 
-def test_logarithms_of_factorials_have_the_bits_of_those_of_arrays() -> None:
-    numbers = np.concatenate([np.arange(1.0, 300.0), np.random.default_rng(0).integers(1, 10**13, 3000).astype(float)])
-    assert [cython_special.gammaln(number) for number in numbers.tolist()] == gammaln(numbers).tolist()
+@pytest.mark.parametrize(
+    ("good", "bad", "draws"),
+    [
+        (2_097_152, 10**9, 300_000_000),
+        (2_097_152, 2 * 10**12, 4 * 10**11),
+        (2_097_152, 2 * 10**12, 2 * 10**12 - 7),
+        (50, 3 * 10**12, 10**12),
+        (10**6, 2 * 10**12, 5),
+        (10**9, 10**9, 10**6),
+    ],
+)
+def test_numbers_are_accepted_as_exact_rational_arithmetic_has_it(good: int, bad: int, draws: int) -> None:
+    whole = good + bad
+    mean = draws * good // whole
+    spread = math.isqrt(mean * (whole - draws) // whole) + 1
+    places = sorted({number for steps in range(-5, 6) if 0 <= (number := mean + steps * spread) <= min(good, draws)})
+    given = [sampling._log_acceptance(bad, whole, draws, draws - number) for number in places]
+    assert max(given) <= 0
+    for (low, at_low), (high, at_high) in itertools.pairwise(zip(places, given, strict=True)):
+        # P(number + 1) / P(number) of the distribution that is wanted, and of the binomial one that numbers are drawn from.
+        numbers = range(low, high)
+        wanted = [((good - n) * (draws - n), (n + 1) * (bad - draws + n + 1)) for n in numbers]
+        drawn = [((good - n) * draws, (n + 1) * (whole - draws)) for n in numbers]
+        expected = Fraction(
+            math.prod(above for above, _ in wanted) * math.prod(below for _, below in drawn),
+            math.prod(below for _, below in wanted) * math.prod(above for above, _ in drawn),
+        )
+        assert math.exp(at_high - at_low) == pytest.approx(float(expected), rel=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+def test_a_trillion_pixels_are_drawn_from_as_counting_all_sets_has_it(share: float) -> None:
+    good, bad = 9, 2 * 10**12
+    draws = int(share * bad)
+    rng = keyed_generator(2, "trillion")
+    seen: Counter[Hashable] = Counter(hypergeometric(rng, good, bad, draws) for _ in range(4000))
+    expected: dict[Hashable, float] = {
+        number: math.comb(good, number)
+        * float(Fraction(math.perm(draws, number) * math.perm(good + bad - draws, good - number), math.perm(good + bad, good)))
+        for number in range(good + 1)
+    }
+    assert_distributed(seen, expected)
