@@ -31,6 +31,7 @@ from tests.benchmarks.table import Row
 SIZE = (1024, 2048)
 CLASSES = (19, 150)
 ALPHA = 0.2
+SELECTION = "selection.json"
 PER_SHARD = 16
 DIFFERENT = 4
 """Shards that differ; a store repeats them, as links to one file."""
@@ -115,15 +116,14 @@ def open_store(path: Path) -> Callable[[], object]:
 
 
 def solve(path: Path) -> Callable[[], object]:
-    """Add up the counts of an open store on one thread and solve."""
+    """Add up the counts of an open store on one thread, solve, and write the selection."""
     store = ConfidenceStore(path)
-    return lambda: selection_of(store.total_counts(), store.precision)
+    return lambda: selection_of(store.total_counts(), store.precision).write(path / SELECTION)
 
 
 def deal(path: Path) -> Callable[[], object]:
-    """Deal out the quotas of all images of an open store on one thread."""
-    store = ConfidenceStore(path)
-    selection = selection_of(store.total_counts(), store.precision)
+    """Deal out the quotas of all images of an open store on one thread, by the selection that `solve` has written."""
+    store, selection = ConfidenceStore(path), Selection.read(path / SELECTION)
     return lambda: deal_quotas(store, selection, seed=0, round_key="1", group=ProcessGroup(0, 1), workers=1)
 
 
