@@ -65,7 +65,7 @@ def main(
         rng=keyed_generator(params.seed, "calibrate", round_key),
     )
     with atomic_path(confidences) as folder:
-        entry = partial(quantize, floor=0.0, dtype=store.precision.dtype)
+        entry = partial(quantize, floor=0.0, dtype=store.precision.dtype, keep="largest")
         done = calibrate_confidences(folder, store, fitted.calibrator.calibrate, entry, workers=params.runtime.workers)
         run_to_end(done, total=len(store.shards), unit="shard")
     fitted.write(calibrator)
