@@ -388,6 +388,10 @@ Averaged = Literal["probabilities", "logits"]
 """What is averaged over the views of an image."""
 
 
+Kept = Literal["all", "largest"]
+"""Which probabilities of a pixel a store keeps."""
+
+
 class StoreParams(Section):
     """The Zarr store of softmax maps."""
 
@@ -399,6 +403,9 @@ class StoreParams(Section):
     floor: Annotated[float, Field(ge=0.0, lt=0.5)]
     """Probabilities below it are stored as 0: 1e-3 makes the store several times smaller, and no confidence changes.
     Below 1 / number of classes; 0 where a calibrator needs the logarithms of small probabilities, as those that scale do."""
+    keep: Kept
+    """`all` probabilities of a pixel, or the `largest` alone, 3 bytes a pixel in float16 whatever the number of classes. Nothing
+    but calibrators reads the others: without one, selections, labels and students have the same bytes."""
     shard_mib: Annotated[float, Field(gt=0.0)]
     """Most raw data of one shard file, in MiB; a shard holds whole images, one at least."""
 
@@ -550,6 +557,15 @@ class Params(Section):
             raise ValueError(
                 f"calibration {self.calibration} - expected a store of all probabilities, whose logarithms it scales - found"
                 f" softmax_store.floor: {self.softmax_store.floor} - set softmax_store.floor=0.0 or calibration=histogram_binning"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _calibrators_have_maps(self) -> Self:
+        if self.calibration != "none" and self.softmax_store.keep != "all":
+            raise ValueError(
+                f"calibration {self.calibration} - expected a store of all probabilities, which it calibrates together - found"
+                f" softmax_store.keep: {self.softmax_store.keep} - set softmax_store.keep=all or calibration=none"
             )
         return self
 

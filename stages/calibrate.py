@@ -36,7 +36,7 @@ def main(
     from pipeline.softmax_store.reader import SoftmaxStore
 
     store = SoftmaxStore(softmax)
-    if missing := store.unpredicted_classes():
+    if missing := store.unpredicted_classes(workers=params.runtime.workers):
         echo(f"warning: the teacher predicts {len(missing)} of {store.num_classes} classes nowhere: {', '.join(missing)}")
     if params.calibration == "none":
         with atomic_path(confidences) as folder:
@@ -65,7 +65,7 @@ def main(
         rng=keyed_generator(params.seed, "calibrate", round_key),
     )
     with atomic_path(confidences) as folder:
-        entry = partial(quantize, floor=0.0, dtype=store.precision.dtype)
+        entry = partial(quantize, floor=0.0, dtype=store.precision.dtype, keep="largest")
         done = calibrate_confidences(folder, store, fitted.calibrator.calibrate, entry, workers=params.runtime.workers)
         run_to_end(done, total=len(store.shards), unit="shard")
     fitted.write(calibrator)

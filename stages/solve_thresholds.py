@@ -27,7 +27,7 @@ def main(params: Params, round_key: str, confidences: Path, priors: Path, select
 
     store = ConfidenceStore(confidences)
     ratio = params.labeling_ratio(round_key)
-    counts = store.total_counts()
+    counts = store.total_counts(workers=params.runtime.workers)
     known = ClassPriors.read(priors).target(store.class_names)
     wanted = perturb(known, params.prior_noise, keyed_generator(params.seed, "wrong priors"))
     problem = Problem(

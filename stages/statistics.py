@@ -49,7 +49,7 @@ def main(
         Selection.read(selection),
         count_pseudo_labels(pseudo_labels, store, known, classes, workers=workers, progress=progress),
         dtype=store.precision.dtype,
-        counts=store.total_counts(),
+        counts=store.total_counts(workers=workers),
         values=store.precision.values,
         ties=SoftmaxStore(softmax).total_ties(),
         labeled_shares=ClassPriors.read(priors).labeled(classes.class_names),

@@ -165,3 +165,15 @@ def test_a_network_of_a_round_that_cannot_be_is_named_by_its_key(tmp_path: Path,
         own_model(tmp_path, model)
     assert found in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("calibration", ["temperature", "vector", "matrix", "histogram_binning"])
+def test_a_calibrator_is_refused_where_the_store_keeps_the_largest_probability_alone(folder: Path, calibration: str) -> None:
+    change_params(folder, {"softmax_store.keep": "largest"})
+    assert read_params(folder / "params.yaml").softmax_store.keep == "largest"
+    change_params(folder, {"calibration": calibration, "calibration_fit.images": "val"})
+    with pytest.raises(
+        ValueError, match=r"softmax_store\.keep: largest - set softmax_store\.keep=all or calibration=none"
+    ) as caught:
+        read_params(folder / "params.yaml")
+    assert "\n" not in str(caught.value)

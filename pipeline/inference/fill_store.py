@@ -106,7 +106,7 @@ def _mark(probs: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
 
 def _quantize(probs: Tensor, event: torch.cuda.Event | None, params: StoreParams) -> QuantizedMap:
     if event is None:
-        return quantize(probs, floor=params.floor, dtype=params.dtype)
+        return quantize(probs, floor=params.floor, dtype=params.dtype, keep=params.keep)
     # A stream of its own: the copy to this side waits for this image alone, while the network goes on with the next.
     if not hasattr(_THREAD, "stream"):
         torch.cuda.set_device(probs.device)  # a thread begins on the first GPU, whichever is this process's
@@ -114,6 +114,6 @@ def _quantize(probs: Tensor, event: torch.cuda.Event | None, params: StoreParams
     stream = _THREAD.stream
     stream.wait_event(event)
     with torch.cuda.stream(stream):
-        entry = quantize(probs, floor=params.floor, dtype=params.dtype)
+        entry = quantize(probs, floor=params.floor, dtype=params.dtype, keep=params.keep)
     probs.record_stream(stream)
     return entry

@@ -11,19 +11,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.inference.predictor import Predictor, arg_max
+from pipeline.params import Kept
 from pipeline.softmax_store.quantized_map import ABOVE_ONE, SUM_TOLERANCE, TIES, QuantizedMap, precision_of
 
 _TYPES = {"float16": (torch.float16, torch.int16), "float32": (torch.float32, torch.int32)}
 
 
 @torch.inference_mode()
-def quantize(probs: Tensor | NDArray[np.float32], *, floor: float, dtype: str) -> QuantizedMap:
+def quantize(probs: Tensor | NDArray[np.float32], *, floor: float, dtype: str, keep: Kept) -> QuantizedMap:
     """Round probabilities and derive everything else from the rounded values, so that all later steps agree.
 
     Args:
         probs: (C, H, W) float32, each pixel sums to 1, on any device.
         floor: probabilities below it become 0; below 1/C no confidence is touched.
         dtype: `float16` or `float32`.
+        keep: `largest` leaves the map itself on the device; everything derived from it is the same.
 
     Raises:
         ValueError: a value is not finite or outside [0, 1], or those of a pixel do not sum to 1.
@@ -46,7 +48,7 @@ def quantize(probs: Tensor | NDArray[np.float32], *, floor: float, dtype: str) -
     prediction = arg_max(bits)
     counts = _count(prediction * precision.num_columns + columns, num_classes, precision.num_columns)
     return QuantizedMap(
-        softmax=bits.view(_TYPES[dtype][0]).cpu().numpy(),
+        softmax=(bits if keep == "all" else bits[:0]).view(_TYPES[dtype][0]).cpu().numpy(),
         prediction=prediction.to(torch.uint8).cpu().numpy(),
         confidence=values.cpu().numpy(),
         counts=counts.to(torch.int32).cpu().numpy().view("uint32"),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.folders.found import Found
 from pipeline.inspection.series import find_series
+from pipeline.params import Kept, StoreParams
 from pipeline.samples.class_frequencies import sum_counts
 
 _MOST_SIZES = 3
@@ -64,21 +65,22 @@ def describe_series(image_ids: Iterable[str]) -> Iterator[str]:
         yield f"series of numbered names: {len(series)}: {shown}; if neighbors show the same, list whole series in val.txt"
 
 
-def bytes_per_pixel(dtype: str, num_classes: int) -> int:
-    """Return what a softmax store holds of a pixel before compression: a probability of each class, confidence and prediction.
+def bytes_per_pixel(dtype: str, num_classes: int, keep: Kept) -> int:
+    """Return what a softmax store holds of a pixel before compression: probabilities of all classes or none, confidence, class.
 
     Its counts and sizes do not grow with the pixels.
     """
-    return np.dtype(dtype).itemsize * (num_classes + 1) + 1
+    return np.dtype(dtype).itemsize * ((num_classes if keep == "all" else 0) + 1) + 1
 
 
-def describe_disk(pixels: int, num_classes: int, *, dtype: str, rounds: int) -> str:
+def describe_disk(pixels: int, num_classes: int, store: StoreParams, *, rounds: int) -> str:
     """Say what softmax stores of unlabeled pixels will take."""
-    each = bytes_per_pixel(dtype, num_classes)
+    each, least = (bytes_per_pixel(store.dtype, num_classes, keep) for keep in (store.keep, "largest"))
+    smaller = f", and softmax_store.keep=largest, without a calibrator, holds {least} bytes" if least < each else ""
     return (
         f"disk: at most {_spell_bytes(pixels * each)} for the softmax maps of each of {rounds} rounds, and as much again in DVC's"
-        f" cache: {each} bytes ({num_classes} classes, {dtype}) for each of {pixels:,} unlabeled pixels, before compression; with"
-        " softmax_store.floor=0.001, photographs took a tenth"
+        f" cache: {each} bytes ({num_classes} classes, {store.dtype}) for each of {pixels:,} unlabeled pixels, before"
+        f" compression; with softmax_store.floor=0.001, photographs took a tenth{smaller}"
     )
 
 

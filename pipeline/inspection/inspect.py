@@ -151,7 +151,7 @@ def _foresee(root: Path, data_set: DataSet, files: Files, params: Params, faults
     if split.unlabeled:
         pixels = sum(math.prod(files.sizes.get(image_id, (0, 0))) for image_id in split.unlabeled)
         classes = data_set.catalog.num_classes
-        yield describe_disk(pixels, classes, dtype=params.softmax_store.dtype, rounds=len(params.rounds))
+        yield describe_disk(pixels, classes, params.softmax_store, rounds=len(params.rounds))
 
 
 def _void_faults(data_set: DataSet, split: Split, files: Files) -> list[str]:

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.labeling.pseudo_labels import check_drawable, check_realized, count_drawable, count_drawable_pixels, label_image
 from pipeline.labeling.sampling import draw_quotas
 from pipeline.machine.parallel import map_ordered
@@ -50,13 +53,8 @@ def draw_round(
             f"{store.path} - expected the classes {', '.join(selection.class_names)} of the selection"
             f" - found {', '.join(store.class_names)} - run the stage `solve_thresholds` again"
         )
+    drawable, quotas = deal_quotas(store, selection, seed=seed, round_key=round_key, group=group, workers=workers)
     shards = group.part(store.shards)
-    counted = map_ordered(lambda rows: _count(store, rows, selection), shards, workers=workers)
-    own = list(chain.from_iterable(counted))
-    drawable = list(chain.from_iterable(group.gather(own)))
-    check_drawable(selection, sum_counts(drawable, store.num_classes), where=str(store.path))
-    # Every process draws all quotas, which costs next to nothing, and so knows its own.
-    quotas = draw_quotas(drawable, selection.draws, seed=seed, round_key=round_key)
     with group.shared_folder(folder) as shared:
 
         def write(rows: range) -> list[ClassCounts]:
@@ -71,12 +69,40 @@ def draw_round(
             return written
 
         written = chain.from_iterable(map_ordered(write, shards, workers=workers))
-        realized = sum_counts(progress(written, total=len(own), unit="image"), store.num_classes)
+        realized = sum_counts(progress(written, total=sum(map(len, shards)), unit="image"), store.num_classes)
         check_realized(selection, sum_counts(group.gather(realized), store.num_classes), where=str(store.path))
 
 
-def _count(store: ConfidenceStore, rows: range, selection: Selection) -> list[ClassCounts]:
-    """Count the pixels of some images that stand in the draw; where counts are coarser than thresholds, pixel by pixel."""
+def deal_quotas(
+    store: ConfidenceStore, selection: Selection, *, seed: int, round_key: str, group: ProcessGroup, workers: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count what stands in the draw in each of the N images, and draw how much of it each gives.
+
+    Args:
+        store: confidences of the round; of float16, no pixel is read.
+        selection: of the round.
+        seed: of the experiment.
+        round_key: names the round.
+        group: the processes that share the counting; all of them call this.
+        workers: threads of each.
+
+    Returns:
+        (N, C) int64, the pixels that stand in the draw, and (N, C) int64, those to draw. They are all that grows with the number
+        of images: 16 bytes per image and class.
+
+    Raises:
+        ValueError: selection and store do not belong together.
+    """
+    counted = map_ordered(lambda rows: _count(store, rows, selection), group.part(store.shards), workers=workers)
+    own = np.concatenate([np.zeros((0, store.num_classes), np.int64), *counted])
+    drawable = np.concatenate(group.gather(own)) if group.size > 1 else own
+    check_drawable(selection, drawable.sum(axis=0), where=str(store.path))
+    # Every process draws all quotas, which takes seconds for a hundred thousand images, and so knows its own.
+    return drawable, draw_quotas(drawable, selection.draws, seed=seed, round_key=round_key)
+
+
+def _count(store: ConfidenceStore, rows: range, selection: Selection) -> NDArray[np.int64]:
+    """Count the pixels of K images that stand in the draw, (K, C); where counts are coarser than thresholds, pixel by pixel."""
     if store.precision.finer_columns == 1:
-        return [count_drawable(counts, store.precision.values, selection) for counts in store.counts_of(rows)]
-    return [count_drawable_pixels(prediction, confidence, selection) for prediction, confidence in store.pixels_of(rows)]
+        return count_drawable(store.counts_of(rows), store.precision.values, selection)
+    return np.stack([count_drawable_pixels(*pixels, selection) for pixels in store.pixels_of(rows)])

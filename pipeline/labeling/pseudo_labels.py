@@ -12,18 +12,19 @@ _PART = 65536
 
 
 def count_drawable(counts: NDArray[np.integer], values: NDArray[np.floating], selection: Selection) -> NDArray[np.int64]:
-    """Count the pixels of one image that stand in the random draw of each class (q_ij).
+    """Count the pixels of an image that stand in the random draw of each class (q_ij).
 
     Args:
-        counts: (C, B), pixels of the image predicted as a class at each confidence.
+        counts: (C, B), pixels of the image predicted as a class at each confidence; of K images, (K, C, B).
         values: (B,) ascending, the confidence of each column.
         selection: thresholds.
 
     Returns:
-        (C,) int64.
+        (C,) int64; of K images, (K, C).
     """
     starts, stops = (_bins(values, thresholds) for thresholds in (selection.class_thresholds, selection.keep_thresholds))
-    return np.array([row[start:stop].sum() for row, start, stop in zip(counts, starts, stops, strict=True)], np.int64)
+    parts = (counts[..., label, start:stop] for label, (start, stop) in enumerate(zip(starts, stops, strict=True)))
+    return np.stack([part.sum(axis=-1, dtype=np.int64) for part in parts], axis=-1)
 
 
 def count_drawable_pixels(

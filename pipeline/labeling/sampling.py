@@ -5,7 +5,7 @@ generator of its own, keyed by what it is for, so order, workers and chunks cann
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,13 @@ _NUMPY_LIMIT = 10**9
 """numpy's hypergeometric takes fewer than this many good and bad items."""
 
 
-def draw_quotas(drawable: Iterable[NDArray[np.int64]], draws: Sequence[int], *, seed: int, round_key: str) -> NDArray[np.int64]:
+def draw_quotas(
+    drawable: NDArray[np.int64] | Sequence[NDArray[np.int64]], draws: Sequence[int], *, seed: int, round_key: str
+) -> NDArray[np.int64]:
     """Draw how many pixels of each class every image gives: uniform over all sets of exactly `draws[j]` pixels.
 
     Args:
-        drawable: N times (C,) int64, pixels of image i and class j in the draw (q_ij).
+        drawable: (N, C) int64, or N times (C,): pixels of image i and class j in the draw (q_ij).
         draws: (C,) pixels to draw; at most the sums of `drawable`.
         seed: of the experiment.
         round_key: names the round.
@@ -31,14 +33,16 @@ def draw_quotas(drawable: Iterable[NDArray[np.int64]], draws: Sequence[int], *, 
     Returns:
         (N, C) int64; columns add up to `draws`.
     """
-    available = np.stack(list(drawable))
+    available = np.asarray(drawable)
     quotas = np.zeros_like(available)
     for label, wanted in enumerate(draws):
         rng = keyed_generator(seed, "quota", round_key, label)
-        left = int(available[:, label].sum())
-        missing = int(wanted)
+        column = np.ascontiguousarray(available[:, label])
+        left, missing = int(column.sum()), int(wanted)
         assert missing <= left, "a selection never draws more than qualifies"
-        for image, good in enumerate(available[:, label].tolist()):
+        # Most images lack most classes; those that do draw nothing.
+        images = np.flatnonzero(column)
+        for image, good in zip(images.tolist(), column[images].tolist(), strict=True):
             if missing == 0:
                 break
             left -= good
@@ -101,31 +105,40 @@ def draw_labels(
 def hypergeometric(rng: np.random.Generator, good: int, bad: int, draws: int) -> int:
     """Draw the number of good items among `draws` from `good + bad` without replacement, at any size.
 
-    From 10^9 items on, numpy's own sampler refuses. There the number is a binomial one X of `good` items given that it and an
-    independent binomial Y of the `bad` items, with the same probability, add up to `draws`: X is drawn and accepted
-    with probability P(Y = draws - X) / max P(Y), which is near 1 as long as `good`, one image, is the smaller part.
+    Below 10^9 items of either kind numpy draws. It accepts numbers by differences of logarithms of factorials, whose rounding
+    makes probabilities wrong by up to 4e-6 of themselves there, and refuses more. From there on the number is a binomial one X of
+    `good` items given that it and an independent binomial Y of the `bad` items, with the same probability, add up to `draws`: X
+    is drawn and accepted with probability P(Y = draws - X) / max P(Y), which is near 1 as long as `good` is the smaller part.
+    That one is right to 1e-12 of itself whatever the size, and X to 1e-10 for an image of some million pixels.
     """
     if good == 0 or draws == 0:
         return 0
     if bad == 0:
         return draws
+    if draws == good + bad:
+        return good
     if good < _NUMPY_LIMIT and bad < _NUMPY_LIMIT:
         return int(rng.hypergeometric(good, bad, draws))
+    if good > bad:
+        return draws - hypergeometric(rng, bad, good, draws)
     probability = draws / (good + bad)
-    mode = min(math.floor((bad + 1) * probability), bad)
     while True:
         drawn = int(rng.binomial(good, probability))
         rest = draws - drawn
-        if 0 <= rest <= bad and math.log1p(-rng.random()) <= _log_ratio(bad, probability, rest, mode):
+        if 0 <= rest <= bad and math.log1p(-rng.random()) <= _log_acceptance(bad, good + bad, draws, rest):
             return drawn
 
 
-def _log_ratio(count: int, probability: float, value: int, mode: int) -> float:
-    """Return log P(Y = value) - log P(Y = mode) of a binomial Y."""
-    from scipy.special import gammaln  # below 10^9 pixels nobody comes here
+def _log_acceptance(count: int, whole: int, draws: int, value: int) -> float:
+    """Return log P(Y = value) - log max P(Y) of a binomial Y of `count` items with probability `draws / whole`, below 1.
 
-    if probability >= 1.0:
-        return 0.0 if value == count else -math.inf
-    odds = math.log(probability) - math.log1p(-probability)
-    terms = gammaln(np.array([mode + 1, count - mode + 1, value + 1, count - value + 1], np.float64))
-    return float((terms[0] - terms[2]) + (terms[1] - terms[3])) + (value - mode) * odds
+    P(Y = y) / P(Y = y - 1) - 1 is ((count + 1) draws - y whole) / (y (whole - draws)), so logarithms near 0 are added up from
+    the mode on, as many as the value is away: some hundreds for an image of millions of pixels. A difference of logarithms of
+    factorials, which are as large as 10^13, would be rounded by as much as 0.005.
+    """
+    mode, remainder = divmod((count + 1) * draws, whole)
+    low, high = min(mode, value), max(mode, value)
+    steps = np.arange(low - mode + 1, high - mode + 1, dtype=np.float64)
+    changes = (remainder / whole - steps) / ((mode + steps) * ((whole - draws) / whole))
+    total = float(np.log1p(changes).sum())
+    return total if value >= mode else -total

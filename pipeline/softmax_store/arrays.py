@@ -8,11 +8,18 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
+from pipeline.params import Kept
 from pipeline.softmax_store.quantized_map import QuantizedMap, precision_of
 
 CONFIDENCE_ARRAYS = ("prediction", "confidence", "confidence_counts", "size")
 """What labeling reads: no array of them grows with the number of classes but the counts, which compress to almost nothing."""
-SOFTMAX_ARRAYS = ("softmax", "ties", *CONFIDENCE_ARRAYS)
+SOFTMAX_ARRAYS: dict[Kept, tuple[str, ...]] = {
+    "all": ("softmax", "ties", *CONFIDENCE_ARRAYS),
+    "largest": ("ties", *CONFIDENCE_ARRAYS),
+}
+"""Arrays of a softmax store, by what it keeps."""
+PER_CLASS = {"softmax", "ties", "confidence_counts"}
+"""Arrays whose first two axes are images and classes."""
 TILE = 512
 """Longest side of a chunk of pixels where images differ in size."""
 

@@ -99,9 +99,9 @@ class QuantizedMap:
     """One image's entry of the store.
 
     Attributes:
-        softmax: (C, H, W) of the store's precision.
-        prediction: (H, W) uint8, arg max of `softmax`; the lowest class among ties.
-        confidence: (H, W), maximum of `softmax`.
+        softmax: (C, H, W) of the store's precision; (0, H, W) where the largest probabilities alone are kept.
+        prediction: (H, W) uint8, arg max of the rounded map; the lowest class among ties.
+        confidence: (H, W), its maximum.
         counts: (C, B) uint32, pixels predicted as a class in each column of confidences.
         ties: (C, 3) int32, pixels predicted as a class with the largest confidence, on each scale of `TIES`.
     """

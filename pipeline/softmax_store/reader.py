@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from pipeline.machine.parallel import map_ordered
 from pipeline.machine.shortage import describe_shortage
-from pipeline.params import StoreParams
-from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, SOFTMAX_ARRAYS, get_array
+from pipeline.params import Kept, StoreParams
+from pipeline.softmax_store.arrays import CONFIDENCE_ARRAYS, PER_CLASS, SOFTMAX_ARRAYS, get_array
 from pipeline.softmax_store.location import is_sealed, open_group, read_location
 from pipeline.softmax_store.quantized_map import Precision, precision_of
 from pipeline.softmax_store.writer import FORMAT_NAME, FORMAT_VERSION
@@ -34,8 +35,6 @@ class ConfidenceStore:
 
     format_name: ClassVar[str] = CONFIDENCE_FORMAT_NAME
     stage: ClassVar[str] = "calibrate"
-    per_class: ClassVar[str] = "confidence_counts"
-    arrays: ClassVar[tuple[str, ...]] = CONFIDENCE_ARRAYS
 
     def __init__(self, path: Path) -> None:
         """Open the store at `path`.
@@ -58,7 +57,7 @@ class ConfidenceStore:
         self.image_ids: tuple[str, ...] = tuple(attributes.get("image_ids", ()))
         self.class_names: tuple[str, ...] = tuple(attributes.get("class_names", ()))
         self.precision: Precision = self._guard(lambda: precision_of(attributes["dtype"], self.num_classes))
-        shapes = self._guard(lambda: [self._array(name).shape for name in (self.per_class, "confidence_counts")])
+        shapes = self._guard(lambda: [self._array(name).shape for name in self.arrays if name in PER_CLASS])
         expected = (len(self.image_ids), len(self.class_names))
         if any(shape[:2] != expected for shape in shapes):
             names = f"{expected[0]} image ids and {expected[1]} class names for arrays of {shapes[0][:2]}"
@@ -68,6 +67,11 @@ class ConfidenceStore:
         self.sizes: NDArray[np.int64] = self._guard(lambda: np.asarray(self._array("size")[:])).astype(np.int64)
         if len(self.sizes) != len(self.image_ids) or int(self.sizes.min()) < 1:
             raise self._damaged("size", "an image that was never written")
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names of the arrays that the store has."""
+        return CONFIDENCE_ARRAYS
 
     @property
     def num_classes(self) -> int:
@@ -99,17 +103,17 @@ class ConfidenceStore:
             raise self._damaged("confidence_counts", f"counts of {image_id} that do not add up to its pixels")
         return counts
 
-    def total_counts(self) -> NDArray[np.int64]:
-        """Return (C, B) int64: what `counts_of` counts, over all images; memory does not grow with their number."""
+    def total_counts(self, *, workers: int = 1) -> NDArray[np.int64]:
+        """Return (C, B) int64: what `counts_of` counts, over all images, on `workers` threads; memory does not grow with N."""
         total = np.zeros((self.num_classes, self.precision.num_columns), np.int64)
-        for rows in self.shards:
-            for counts in self.counts_of(rows):
+        for shard in map_ordered(self.counts_of, self.shards, workers=workers):
+            for counts in shard:
                 total += counts
         return total
 
-    def unpredicted_classes(self) -> list[str]:
-        """Return the classes that no pixel of any image is predicted as."""
-        predicted = self.total_counts().sum(axis=1)
+    def unpredicted_classes(self, *, workers: int = 1) -> list[str]:
+        """Return the classes that no pixel of any image is predicted as, counted on `workers` threads."""
+        predicted = self.total_counts(workers=workers).sum(axis=1)
         return [name for name, pixels in zip(self.class_names, predicted.tolist(), strict=True) if not pixels]
 
     def finer_counts(self, index: int, columns: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
@@ -187,17 +191,26 @@ class SoftmaxStore(ConfidenceStore):
 
     format_name: ClassVar[str] = FORMAT_NAME
     stage: ClassVar[str] = "infer"
-    per_class: ClassVar[str] = "softmax"
-    arrays: ClassVar[tuple[str, ...]] = SOFTMAX_ARRAYS
+
+    @property
+    def kept(self) -> Kept:
+        """Which probabilities of a pixel the store keeps."""
+        return cast(Kept, self._group.attrs.get("keep", "all"))
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names of the arrays that the store has."""
+        return SOFTMAX_ARRAYS[self.kept]
 
     def check_params(self, params: StoreParams) -> None:
         """Refuse a store that was made by another section `softmax_store`: calibrators are fitted as that of today says.
 
         Raises:
-            ValueError: floor or average are others.
+            ValueError: floor, average or what is kept are others.
         """
-        for name, wanted in params.model_dump(include={"average", "floor"}).items():
-            if (found := self._group.attrs.get(name)) != wanted:
+        made_by = {"keep": self.kept, **dict(self._group.attrs)}
+        for name, wanted in params.model_dump(include={"average", "floor", "keep"}).items():
+            if (found := made_by.get(name)) != wanted:
                 raise ValueError(
                     f"{self.path} - {name} - expected {wanted}, as params.yaml has it - found {found} - run the stage `infer`"
                 )
@@ -211,7 +224,16 @@ class SoftmaxStore(ConfidenceStore):
         return total
 
     def softmax(self, index: int) -> NDArray[np.floating[Any]]:
-        """Return (C, H, W) in [0, 1]: stored probabilities of image `index`; they sum to 1 up to rounding and floor."""
+        """Return (C, H, W) in [0, 1]: stored probabilities of image `index`; they sum to 1 up to rounding and floor.
+
+        Raises:
+            ValueError: the store keeps the largest alone, or is damaged.
+        """
+        if self.kept != "all":
+            raise ValueError(
+                f"{self.path} - softmax - expected a store of all probabilities - found keep: {self.kept}"
+                " - set softmax_store.keep=all and run the stage `infer`"
+            )
         softmax: NDArray[np.floating[Any]] = self._crops("softmax", range(index, index + 1))[0]
         self._check_values("softmax", index, softmax)
         return softmax

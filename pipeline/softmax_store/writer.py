@@ -74,10 +74,12 @@ class SoftmaxStoreWriter:
         self._sizes = list(sizes)
         self._num_classes = len(class_names)
         self._params = params
+        self._arrays = SOFTMAX_ARRAYS[params.keep]
+        kept = self._num_classes if params.keep == "all" else 1
         height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
         # Of small images, the counts are larger than the softmax map.
         columns = precision_of(params.dtype, self._num_classes).num_columns
-        image_bytes = self._num_classes * max(np.dtype(params.dtype).itemsize * height * width, 4 * columns)
+        image_bytes = max(kept * np.dtype(params.dtype).itemsize * height * width, self._num_classes * 4 * columns)
         per_shard = min(max(int(params.shard_mib * 2**20 // image_bytes), 1), len(image_ids))
         self.shards = [range(start, min(start + per_shard, len(image_ids))) for start in range(0, len(image_ids), per_shard)]
         self.done: set[int] = set()
@@ -111,7 +113,7 @@ class SoftmaxStoreWriter:
         with remote_errors(self._url):
             try:
                 group = open_group(self.path, self._url, "r+")
-                return group if is_sealed(group, self.path, self._url, SOFTMAX_ARRAYS) else None
+                return group if is_sealed(group, self.path, self._url, self._arrays) else None
             except (KeyError, TypeError, ValueError, FileNotFoundError):
                 if self._url is not None:
                     raise
@@ -142,12 +144,15 @@ class SoftmaxStoreWriter:
         count, classes, dtype = len(image_ids), self._num_classes, self._params.dtype
         group = open_group(self.path, self._url, "w")
         sides = chunk_sides(self._sizes)
-        create_array(group, "softmax", (count, classes, height, width), dtype, float("nan"), per_shard, sides)
+        if "softmax" in self._arrays:
+            create_array(group, "softmax", (count, classes, height, width), dtype, float("nan"), per_shard, sides)
         create_array(group, "ties", (count, classes, len(TIES)), "int32", -1, per_shard)
         create_confidence_arrays(group, (count, classes, height, width), dtype, per_shard, sides)
         known: dict[str, Any] = {"format": FORMAT_NAME, "version": FORMAT_VERSION, "image_ids": list(image_ids), "dtype": dtype}
+        # A store of all says nothing of it, so that its bytes are those of stores from before there was a choice.
+        known |= {} if self._params.keep == "all" else {"keep": self._params.keep}
         group.attrs.update({**known, "average": self._params.average, "floor": self._params.floor, **attributes})
-        seal_group(group, self.path, self._url, SOFTMAX_ARRAYS)
+        seal_group(group, self.path, self._url, self._arrays)
         return group
 
     def write_shard(self, index: int, entries: Sequence[QuantizedMap]) -> None:
@@ -164,7 +169,8 @@ class SoftmaxStoreWriter:
         for row, entry in zip(rows, entries, strict=True):
             self._check(row, entry)
         with remote_errors(self._url):
-            write_rows(self._group, rows, "softmax", [entry.softmax for entry in entries])
+            if "softmax" in self._arrays:
+                write_rows(self._group, rows, "softmax", [entry.softmax for entry in entries])
             get_array(self._group, "ties")[rows.start : rows.stop] = np.stack([entry.ties for entry in entries])
             write_confidence_rows(self._group, rows, entries, self._sizes)
         for file in self._shard_files(index):
@@ -185,11 +191,11 @@ class SoftmaxStoreWriter:
                 file.unlink()
 
     def _shard_files(self, index: int) -> list[Path]:
-        folders = [self.path / name / "c" / str(index) for name in SOFTMAX_ARRAYS]
+        folders = [self.path / name / "c" / str(index) for name in self._arrays]
         return [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
 
     def _check(self, row: int, entry: QuantizedMap) -> None:
-        expected = (self._num_classes, *self._sizes[row])
+        expected = (self._num_classes if self._params.keep == "all" else 0, *self._sizes[row])
         assert entry.softmax.dtype == self._params.dtype, "maps come in the precision that the store was opened with"
         if entry.softmax.shape != expected:
             raise ValueError(

@@ -41,6 +41,7 @@ LONG = {
     "growth": later("growth", (50, 100, 200, 400), 512, 1024),
     "large": later("large"),
     "growth-large": later("growth", (25, 50), 1024, 2048),
+    "million": later("million", (10_000, 100_000, 1_000_000)),
 }
 PARTS = ("networks", "store", "round", "processes")
 

@@ -36,6 +36,6 @@ def build(folder: Path, count: int, height: int, width: int) -> Callable[[], Non
     def work() -> None:
         writer = new_writer(folder, count, height, width, floor=1e-3)
         for shard, rows in enumerate(writer.shards):
-            writer.write_shard(shard, [quantize(maps[row % DIFFERENT], floor=1e-3, dtype="float16") for row in rows])
+            writer.write_shard(shard, [quantize(maps[row % DIFFERENT], floor=1e-3, dtype="float16", keep="all") for row in rows])
 
     return work

@@ -113,7 +113,7 @@ def quantize_and_write(folder: Path, count: int, height: int, width: int) -> Cal
     def work() -> None:
         writer = new_writer(folder / "quantize", count, height, width)
         for shard, rows in enumerate(writer.shards):
-            writer.write_shard(shard, [quantize(probs, floor=0.0, dtype="float16") for _ in rows])
+            writer.write_shard(shard, [quantize(probs, floor=0.0, dtype="float16", keep="all") for _ in rows])
 
     return work
 
@@ -148,6 +148,6 @@ def new_writer(folder: Path, count: int, height: int, width: int, *, floor: floa
         image_ids=[f"image_{index}" for index in range(count)],
         sizes=[(height, width)] * count,
         class_names=NAMES,
-        params=StoreParams(average="probabilities", dtype="float16", floor=floor, shard_mib=64.0),
+        params=StoreParams(average="probabilities", dtype="float16", floor=floor, keep="all", shard_mib=64.0),
         attributes={},
     )

@@ -71,12 +71,12 @@ def write_store(folder: Path, count: int, height: int, width: int, *, different:
         image_ids=[f"image_{index:05}" for index in range(count)],
         sizes=[(height, width)] * count,
         class_names=NAMES,
-        params=StoreParams(average="probabilities", dtype="float16", floor=floor, shard_mib=64.0),
+        params=StoreParams(average="probabilities", dtype="float16", floor=floor, keep="all", shard_mib=64.0),
         attributes={},
     )
 
     def entry(index: int) -> QuantizedMap:
-        return quantize(softmax_map(index, height, width), floor=floor, dtype="float16")
+        return quantize(softmax_map(index, height, width), floor=floor, dtype="float16", keep="all")
 
     repeated = [entry(index) for index in range(min(different or 0, count))]
     for shard, rows in enumerate(writer.shards):

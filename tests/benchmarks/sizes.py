@@ -26,12 +26,12 @@ def sizes(folder: Path) -> Iterator[str]:
             image_ids=store.image_ids,
             sizes=[store.size(index) for index in range(len(store.image_ids))],
             class_names=store.class_names,
-            params=StoreParams(average="probabilities", dtype="float16", floor=floor, shard_mib=64.0),
+            params=StoreParams(average="probabilities", dtype="float16", floor=floor, keep="all", shard_mib=64.0),
             attributes={},
         )
         for shard, rows in enumerate(writer.shards):
             writer.write_shard(
-                shard, [quantize(store.softmax(row).astype("float32"), floor=floor, dtype="float16") for row in rows]
+                shard, [quantize(store.softmax(row).astype("float32"), floor=floor, dtype="float16", keep="all") for row in rows]
             )
         raw = pixels * 2 * store.num_classes
         for name in ("softmax", "prediction", "confidence", "confidence_counts"):

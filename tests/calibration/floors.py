@@ -76,12 +76,12 @@ def allowed(method: str, floor: float) -> bool:
 def measure(method: str, floor: float, *, side: int = SIDE) -> Outcome:
     """Fit on one image as the store holds it, and apply to another."""
     (fitting, known), (seen, labels) = draw(0, side), draw(1, side)
-    stored_entry = quantize(seen, floor=floor, dtype="float16")
-    fitting, stored = quantize(fitting, floor=floor, dtype="float16").softmax, stored_entry.softmax
+    stored_entry = quantize(seen, floor=floor, dtype="float16", keep="all")
+    fitting, stored = quantize(fitting, floor=floor, dtype="float16", keep="all").softmax, stored_entry.softmax
     pixels = FittingPixels(fitting.reshape(CLASSES, -1).T.astype(np.float32), known.ravel().astype(np.int64))
     fitted: Calibrator = NoCalibration() if method == "none" else FIT[method](pixels, 15)
     after = fitted.calibrate(stored)
-    entry = stored_entry if method == "none" else quantize(after, floor=0.0, dtype="float16")
+    entry = stored_entry if method == "none" else quantize(after, floor=0.0, dtype="float16", keep="all")
     confidences = np.sort(entry.confidence.ravel())[::-1]
     threshold = confidences[round(ASKED * confidences.size) - 1]
     errors = [calibration_errors(measure_reliability(probs, labels, ignore_index=255)).ece for probs in (stored, after)]

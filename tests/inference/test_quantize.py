@@ -28,7 +28,7 @@ def softmax_of(seed: int, num_classes: int, spread: float = 4.0) -> NDArray[np.f
 )  # fmt: skip
 def test_everything_is_that_of_the_rounded_values(seed: int, classes: int, spread: float, floor: float, dtype: str) -> None:
     probs = softmax_of(seed, classes, spread)
-    found = quantize(probs, floor=floor, dtype=dtype)
+    found = quantize(probs, floor=floor, dtype=dtype, keep="all")
     with np.errstate(under="ignore"):
         rounded = np.minimum(probs, 1).astype(dtype)
     expected = np.where(rounded >= np.array(floor, dtype), rounded, np.zeros(1, dtype))
@@ -36,6 +36,10 @@ def test_everything_is_that_of_the_rounded_values(seed: int, classes: int, sprea
     np.testing.assert_array_equal(found.prediction, expected.argmax(axis=0))
     np.testing.assert_array_equal(found.confidence, expected.max(axis=0))
     np.testing.assert_array_equal(found.counts, count_confidences(found.prediction, found.confidence, classes, dtype))
+    largest = quantize(probs, floor=floor, dtype=dtype, keep="largest")
+    assert largest.softmax.shape == (0, *probs.shape[1:])
+    for name in ("prediction", "confidence", "counts", "ties"):
+        np.testing.assert_array_equal(getattr(largest, name), getattr(found, name))
     types = [array.dtype for array in (found.softmax, found.prediction, found.confidence, found.counts, found.ties)]
     assert types == [dtype, np.uint8, dtype, np.uint32, np.int32]
     assert [int(count) for count in found.ties.sum(axis=0)] == [
@@ -99,7 +103,7 @@ def test_the_given_probabilities_are_left_alone() -> None:
     probs = softmax_of(0, 4)
     before = probs.tobytes()
     for dtype in DTYPES:
-        quantize(probs, floor=0.2, dtype=dtype)
+        quantize(probs, floor=0.2, dtype=dtype, keep="all")
     assert probs.tobytes() == before
 
 
@@ -109,7 +113,7 @@ def test_a_value_that_is_no_probability_is_refused(value: float, dtype: str) -> 
     probs = softmax_of(0, 3)
     probs[1, 2, 3] = value
     with pytest.raises(ValueError, match="expected finite probabilities") as error:
-        quantize(probs, floor=1e-3, dtype=dtype)
+        quantize(probs, floor=1e-3, dtype=dtype, keep="all")
     assert "\n" not in str(error.value)
 
 

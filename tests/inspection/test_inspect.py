@@ -87,7 +87,8 @@ def test_shares_are_those_of_the_label_files(mine: Path) -> None:
 
 @pytest.mark.parametrize(("dtype", "classes"), [("float16", 8), ("float32", 19)])
 def test_bytes_of_a_pixel_are_those_that_the_documents_name(dtype: str, classes: int) -> None:
-    assert bytes_per_pixel(dtype, classes) == {"float16": 2 * classes + 3, "float32": 4 * classes + 5}[dtype]
+    assert bytes_per_pixel(dtype, classes, "all") == {"float16": 2 * classes + 3, "float32": 4 * classes + 5}[dtype]
+    assert bytes_per_pixel(dtype, classes, "largest") == {"float16": 3, "float32": 5}[dtype]
     assert np.dtype(dtype).itemsize == {"float16": 2, "float32": 4}[dtype]
     assert precision_of(dtype, classes)
 

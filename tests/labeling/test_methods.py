@@ -65,7 +65,7 @@ def test_padding_in_the_store_never_counts(maps: Maps, alpha: float, data: st.Da
     with tempfile.TemporaryDirectory() as folder:
         writer = SoftmaxStoreWriter(
             Path(folder), image_ids=maps.image_ids, sizes=maps.sizes, class_names=maps.class_names,
-            params=StoreParams(average="probabilities", dtype="float16", floor=1e-3, shard_mib=1e-9), attributes={},
+            params=StoreParams(average="probabilities", dtype="float16", floor=1e-3, keep="all", shard_mib=1e-9), attributes={},
         )  # fmt: skip
         for index, rows in enumerate(writer.shards):
             write_maps(writer, index, [maps.probs[row] for row in rows])

@@ -2,12 +2,14 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Hashable, Mapping
+from fractions import Fraction
 from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import chi2, chisquare, hypergeom
 
 from pipeline.labeling import sampling
@@ -123,7 +125,7 @@ def test_quotas_follow_the_multivariate_hypergeometric_distribution() -> None:
 def test_quotas_add_up_exactly_and_fit_every_image(drawable: list[list[int]], data: st.DataObject) -> None:
     table = np.array(drawable)
     draws = [data.draw(st.integers(0, int(total))) for total in table.sum(axis=0)]
-    quotas = draw_quotas(iter(table), draws, seed=data.draw(st.integers(0, 10)), round_key="1")
+    quotas = draw_quotas(list(table), draws, seed=data.draw(st.integers(0, 10)), round_key="1")
     assert quotas.sum(axis=0).tolist() == draws
     assert ((quotas >= 0) & (quotas <= table)).all()
 
@@ -189,3 +191,73 @@ def test_quotas_of_billions_of_pixels_add_up_exactly() -> None:
     deviations = (quotas[:, 0] - 7_000_000_001 / 60) / math.sqrt(2e8 * (7 / 12) * (5 / 12))
     assert np.abs(deviations).max() < 5
     assert 0.6 < deviations.std() < 1.5
+
+
+def plain_quotas(table: NDArray[np.int64], draws: list[int], *, seed: int, round_key: str) -> NDArray[np.int64]:
+    """Deal out every class image by image, those without a pixel of it included."""
+    quotas = np.zeros_like(table)
+    for label, wanted in enumerate(draws):
+        rng = keyed_generator(seed, "quota", round_key, label)
+        left, missing = int(table[:, label].sum()), wanted
+        for image in range(len(table)):
+            left -= int(table[image, label])
+            quotas[image, label] = hypergeometric(rng, int(table[image, label]), left, missing)
+            missing -= int(quotas[image, label])
+    return quotas
+
+
+@pytest.mark.parametrize("pixels", [2_000, 60_000_000])
+def test_leaving_out_the_images_that_lack_a_class_changes_no_quota(pixels: int) -> None:
+    rng = np.random.default_rng(0)
+    table = (rng.dirichlet(np.full(6, 0.2), 300) * pixels).astype(np.int64)
+    table[:, 4], table[7:, 5] = 0, 0
+    assert (table == 0).mean() > 0.2
+    assert pixels == 2_000 or int(table[:, 0].sum()) > sampling._NUMPY_LIMIT
+    for share in (0.0, 0.3, 1.0):
+        draws = [int(share * total) for total in table.sum(axis=0).tolist()]
+        expected = plain_quotas(table, draws, seed=1, round_key="2")
+        assert np.array_equal(draw_quotas(table, draws, seed=1, round_key="2"), expected)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "draws"),
+    [
+        (2_097_152, 10**9, 300_000_000),
+        (2_097_152, 2 * 10**12, 4 * 10**11),
+        (2_097_152, 2 * 10**12, 2 * 10**12 - 7),
+        (50, 3 * 10**12, 10**12),
+        (10**6, 2 * 10**12, 5),
+        (10**9, 10**9, 10**6),
+    ],
+)
+def test_numbers_are_accepted_as_exact_rational_arithmetic_has_it(good: int, bad: int, draws: int) -> None:
+    whole = good + bad
+    mean = draws * good // whole
+    spread = math.isqrt(mean * (whole - draws) // whole) + 1
+    places = sorted({number for steps in range(-5, 6) if 0 <= (number := mean + steps * spread) <= min(good, draws)})
+    given = [sampling._log_acceptance(bad, whole, draws, draws - number) for number in places]
+    assert max(given) <= 0
+    for (low, at_low), (high, at_high) in itertools.pairwise(zip(places, given, strict=True)):
+        # P(number + 1) / P(number) of the distribution that is wanted, and of the binomial one that numbers are drawn from.
+        numbers = range(low, high)
+        wanted = [((good - n) * (draws - n), (n + 1) * (bad - draws + n + 1)) for n in numbers]
+        drawn = [((good - n) * draws, (n + 1) * (whole - draws)) for n in numbers]
+        expected = Fraction(
+            math.prod(above for above, _ in wanted) * math.prod(below for _, below in drawn),
+            math.prod(below for _, below in wanted) * math.prod(above for above, _ in drawn),
+        )
+        assert math.exp(at_high - at_low) == pytest.approx(float(expected), rel=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+def test_a_trillion_pixels_are_drawn_from_as_counting_all_sets_has_it(share: float) -> None:
+    good, bad = 9, 2 * 10**12
+    draws = int(share * bad)
+    rng = keyed_generator(2, "trillion")
+    seen: Counter[Hashable] = Counter(hypergeometric(rng, good, bad, draws) for _ in range(4000))
+    expected: dict[Hashable, float] = {
+        number: math.comb(good, number)
+        * float(Fraction(math.perm(draws, number) * math.perm(good + bad - draws, good - number), math.perm(good + bad, good)))
+        for number in range(good + 1)
+    }
+    assert_distributed(seen, expected)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.inference.quantize import quantize
-from pipeline.params import StoreParams
+from pipeline.params import Kept, StoreParams
 from pipeline.softmax_store.quantized_map import QuantizedMap, precision_of
 from pipeline.softmax_store.writer import SoftmaxStoreWriter
 from tests.strategies import make_probs
@@ -32,6 +32,7 @@ def open_writer(
     floor: float = 0.0,
     shard_mib: float = 2 * ONE_IMAGE,
     dtype: Literal["float16", "float32"] = "float16",
+    keep: Kept = "all",
     url: str | None = None,
 ) -> SoftmaxStoreWriter:
     return SoftmaxStoreWriter(
@@ -39,14 +40,14 @@ def open_writer(
         image_ids=[f"image_{index}" for index in range(len(sizes))],
         sizes=sizes,
         class_names=CLASS_NAMES,
-        params=StoreParams(average="probabilities", dtype=dtype, floor=floor, shard_mib=shard_mib),
+        params=StoreParams(average="probabilities", dtype=dtype, floor=floor, keep=keep, shard_mib=shard_mib),
         attributes={"teacher_sha256": "abc", "inference": {"flip": True}},
         url=url,
     )
 
 
-def entry(probs: NDArray[np.float32], *, floor: float = 0.0, dtype: str = "float16") -> QuantizedMap:
-    return quantize(probs, floor=floor, dtype=dtype)
+def entry(probs: NDArray[np.float32], *, floor: float = 0.0, dtype: str = "float16", keep: Kept = "all") -> QuantizedMap:
+    return quantize(probs, floor=floor, dtype=dtype, keep=keep)
 
 
 def count_confidences(
@@ -59,18 +60,25 @@ def count_confidences(
     return counts
 
 
-def write_maps(writer: SoftmaxStoreWriter, index: int, maps: Sequence[NDArray[np.float32]], *, dtype: str = "float16") -> None:
+def write_maps(
+    writer: SoftmaxStoreWriter, index: int, maps: Sequence[NDArray[np.float32]], *, dtype: str = "float16", keep: Kept = "all"
+) -> None:
     """Write one shard from probabilities."""
-    writer.write_shard(index, [entry(probs, dtype=dtype) for probs in maps])
+    writer.write_shard(index, [entry(probs, dtype=dtype, keep=keep) for probs in maps])
 
 
 def write_pending(
-    writer: SoftmaxStoreWriter, probs: Sequence[NDArray[np.float32]], *, most: int | None = None, dtype: str = "float16"
+    writer: SoftmaxStoreWriter,
+    probs: Sequence[NDArray[np.float32]],
+    *,
+    most: int | None = None,
+    dtype: str = "float16",
+    keep: Kept = "all",
 ) -> list[int]:
     """Write the shards that are missing, at most `most` of them; return which."""
     pending = writer.pending[:most]
     for index in pending:
-        write_maps(writer, index, [probs[row] for row in writer.shards[index]], dtype=dtype)
+        write_maps(writer, index, [probs[row] for row in writer.shards[index]], dtype=dtype, keep=keep)
     return pending
 
 

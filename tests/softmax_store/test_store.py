@@ -23,7 +23,8 @@ def test_what_is_read_is_what_was_written_rounded_to_float16(maps: Maps, shard_m
     with tempfile.TemporaryDirectory() as folder:
         writer = SoftmaxStoreWriter(
             Path(folder), image_ids=maps.image_ids, sizes=maps.sizes, class_names=maps.class_names,
-            params=StoreParams(average="probabilities", dtype="float16", floor=0.0, shard_mib=shard_mib), attributes={},
+            params=StoreParams(average="probabilities", dtype="float16", floor=0.0, keep="all", shard_mib=shard_mib),
+            attributes={},
         )  # fmt: skip
         write_pending(writer, maps.probs)
         store = SoftmaxStore(writer.path)

@@ -31,7 +31,7 @@ def open_wide_writer(folder: Path, floor: float) -> SoftmaxStoreWriter:
         image_ids=["a"],
         sizes=[(1, 1)],
         class_names=[f"class_{index}" for index in range(19)],
-        params=StoreParams(average="probabilities", dtype="float16", floor=floor, shard_mib=1.0),
+        params=StoreParams(average="probabilities", dtype="float16", floor=floor, keep="all", shard_mib=1.0),
         attributes={},
     )
 

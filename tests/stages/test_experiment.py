@@ -189,6 +189,7 @@ def test_one_round_can_be_made_alone(experiment: Path) -> None:
         ({"softmax_store.floor": 0.001}, {"infer", "calibrate", "report"}),
         ({"softmax_store.dtype": "float32"}, {"infer", "calibrate", "report"}),
         ({"softmax_store.average": "logits"}, {"infer", "calibrate", "report"}),
+        ({"softmax_store.keep": "largest"}, {"infer", "calibrate", "report"}),
         ({"calibration": "temperature", "calibration_fit.images": "val"}, {"calibrate", "report"}),
         ({"training.focal_gamma": 2.0}, {"pretrain", "train_student", "report"}),
         ({"evaluation.tail_share": 0.05}, {"evaluate", "evaluate_pretrained", "report"}),
@@ -236,9 +237,15 @@ def test_an_edit_of_the_sampling_that_leaves_all_labels_equal_trains_no_student_
     reset(experiment)
 
 
-@pytest.mark.parametrize(("workers", "shard_mib"), [(1, 0.1), (4, 0.1), (2, 1000.0), (2, 1e-6)])
-def test_pseudo_labels_are_the_same_bytes_for_any_workers_and_shards(experiment: Path, workers: int, shard_mib: float) -> None:
-    change_params(experiment, {"runtime.workers": workers, "softmax_store.shard_mib": shard_mib})
+@pytest.mark.parametrize(
+    ("workers", "shard_mib", "keep"),
+    [(1, 0.1, "all"), (4, 0.1, "all"), (2, 1000.0, "all"), (2, 1e-6, "all"), (2, 0.1, "largest")],
+)
+def test_pseudo_labels_are_the_same_bytes_for_any_workers_shards_and_kept_maps(
+    experiment: Path, workers: int, shard_mib: float, keep: str
+) -> None:
+    store = {"softmax_store.shard_mib": shard_mib, "softmax_store.keep": keep}
+    change_params(experiment, {"runtime.workers": workers, **store})
     softmax, selected, labels = "out/softmax.zarr", "data/rounds/1/selection.json", "out/pseudo_labels"
     infer = ("--teacher", "data/rounds/0/model.safetensors", "--unlabeled", "data/prepared/unlabeled.tsv", "--softmax", softmax)
     command = [word.replace("data/rounds/1/softmax.zarr", softmax) for word in command_of("calibrate")]

@@ -63,7 +63,9 @@ def write_round(
         image_ids=list(image_ids),
         sizes=sizes,
         class_names=CLASS_NAMES,
-        params=StoreParams.model_validate({"average": "probabilities", "dtype": dtype, "floor": 0.0, "shard_mib": shard_mib}),
+        params=StoreParams.model_validate(
+            {"average": "probabilities", "dtype": dtype, "floor": 0.0, "keep": "all", "shard_mib": shard_mib}
+        ),
         attributes={"teacher_sha256": "abc"},
         url=None,
     )
