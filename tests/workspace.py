@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
+from tests.prefork import prefork_folder
+
 if TYPE_CHECKING:
     import psutil  # its functions import it: benchmarks run on machines without it
 
@@ -99,6 +101,13 @@ def environment() -> dict[str, str]:
     return inherited | {"SHELL": "/bin/sh", "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
+def prefork_environment() -> dict[str, str]:
+    """Return `environment()` in which stages and dvc are forks of a server that has imported their packages."""
+    plain = environment()
+    folder = prefork_folder()
+    return plain if folder is None else plain | {"PATH": f"{folder}{os.pathsep}{plain['PATH']}"}
+
+
 def git(folder: Path, *arguments: str) -> str:
     identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
     return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
@@ -113,7 +122,7 @@ def dvc(folder: Path, *arguments: str, check: bool = True) -> subprocess.Complet
     """Run dvc in the workspace as a user would."""
     identity = {f"GIT_{role}_{kind}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for kind in ("NAME", "EMAIL")}
     done = subprocess.run(
-        ["dvc", *arguments], cwd=folder, env=environment() | identity, capture_output=True, text=True, check=False
+        ["dvc", *arguments], cwd=folder, env=prefork_environment() | identity, capture_output=True, text=True, check=False
     )
     if check and done.returncode:
         raise AssertionError(f"dvc {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
@@ -144,8 +153,8 @@ def said(stderr: str) -> list[str]:
 
 def run_stage(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run one stage's command in the workspace, without dvc."""
-    words = [sys.executable, "-m", f"stages.{command[0]}", *command[1:]]
-    return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    words = ["python", "-m", f"stages.{command[0]}", *command[1:]]
+    return subprocess.run(words, cwd=folder, env=prefork_environment(), capture_output=True, text=True, check=False)
 
 
 def runs_module(process: "psutil.Process", module: str) -> bool:
