@@ -9,7 +9,7 @@ unexport PYTHONPATH PYTHONHOME
 # Where pip-tools lives while it locks; make clean removes it.
 LOCK := .scratch/lock
 
-.PHONY: help venv lock repro test bench torture lint format clean repair
+.PHONY: help venv lock repro test check bench torture lint format clean repair
 
 help: ## Show the commands.
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ repro: $(INSTALLED) ## Run the whole experiment: data, rounds 0-2, metrics, repo
 test: lint ## Lint, type-check and test.
 	@# A file of tests to a core; one thread each, so that two do not fight for one.
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+check: lint ## Lint, type-check and test what takes milliseconds: the inner loop.
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --quiet -m "not slow"
 
 bench: $(INSTALLED) ## Measure the pixel paths beside their references and limits: a table of ratios.
 	OMP_NUM_THREADS=1 python -m tests.benchmarks $(BENCH)

@@ -1,6 +1,6 @@
-"""What all tests share: their order, and that none has a clock.
+"""What all tests share: their order, which are slow, and that none has a clock.
 
-Files that run whole stages take minutes and come first, so that no core ends with one alone.
+Files that take minutes come first, so that no core ends with one alone.
 """
 
 import signal
@@ -16,6 +16,13 @@ settings.load_profile("no clock")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+SLOW = ("torture", "stages", "suggestions", "training", "export", "models", "report", "annotations", "dars")
+"""Folders of tests that take seconds each, the longest first."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Move the tests of stages to the front; nothing else changes places."""
-    items.sort(key=lambda item: item.path.parent.name != "stages")
+    """Mark the slow tests and move them to the front, those that run whole stages first; nothing else changes places."""
+    for item in items:
+        if item.path.parent.name in SLOW:
+            item.add_marker("slow")
+    items.sort(key=lambda item: (*SLOW, item.path.parent.name).index(item.path.parent.name))

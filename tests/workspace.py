@@ -151,10 +151,11 @@ def said(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if line.strip() and not re.match(r"[-_a-z]+(@\d+)?: ", line)]
 
 
-def run_stage(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run one stage's command in the workspace, without dvc."""
+def run_stage(folder: Path, *command: str, alone: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run one stage's command in the workspace, without dvc; `alone` in a process that no other shares its imports with."""
     words = ["python", "-m", f"stages.{command[0]}", *command[1:]]
-    return subprocess.run(words, cwd=folder, env=prefork_environment(), capture_output=True, text=True, check=False)
+    variables = environment() if alone else prefork_environment()
+    return subprocess.run(words, cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
 def runs_module(process: "psutil.Process", module: str) -> bool:

@@ -43,7 +43,7 @@ def spell_commands(rounds: Sequence[str]) -> list[str]:
 
 def run_command(workspace: Path, command: str) -> None:
     """Run a command of `dvc.yaml` without dvc."""
-    done = run_stage(workspace, *command.removeprefix("exec python -m stages.").split())
+    done = run_stage(workspace, *command.removeprefix("exec python -m stages.").split(), alone=True)
     if done.returncode:
         raise RuntimeError(f"{command}\n{done.stderr}")
 

@@ -1,5 +1,6 @@
 """Imports what stages and dvc import of others, then forks for every command that a client hands over."""
 
+import gc
 import importlib
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-PACKAGES = ("dvc.cli", "dvc.repo", "torch", "zarr")
+PACKAGES = ("dvc.cli", "dvc.repo", "matplotlib.figure", "pydantic", "scipy.ndimage", "torch", "zarr")
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def import_packages() -> None:
     """Import what is slow to; none of it starts a thread, which a fork would lose."""
     for name in PACKAGES:
         importlib.import_module(name)
+    gc.freeze()  # a fork that looked for garbage among all this would copy it
 
 
 def serve(listener: socket.socket) -> dict[str, Any] | None:

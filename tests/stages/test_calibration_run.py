@@ -79,7 +79,7 @@ def test_every_calibrator_runs_and_is_the_same_bytes_for_any_number_of_workers(
 def test_solving_and_sampling_again_give_the_same_bytes_for_any_number_of_workers(experiment: Path) -> None:
     change_params(experiment, {"calibration": "temperature", "calibration_fit.images": "holdout", "runtime.workers": 3})
     for command, name in ((SOLVE, "selection.json"), (SAMPLE, "pseudo_labels")):
-        done = run_stage(experiment, *command)
+        done = run_stage(experiment, *command, alone=True)
         assert done.returncode == 0, done.stderr
         assert digest(experiment / "out" / name) == digest(experiment / "data/rounds/1" / name)
     shutil.rmtree(experiment / "out")

@@ -260,7 +260,7 @@ def test_pseudo_labels_are_the_same_bytes_for_any_workers_shards_and_kept_maps(
         labels,
     )
     for stage, arguments in (("infer", infer), (command[0], command[1:]), ("sample_labels", ("--round", "1", *sample))):
-        done = run_stage(experiment, stage, *arguments)
+        done = run_stage(experiment, stage, *arguments, alone=True)
         assert done.returncode == 0, done.stderr
     assert digest(experiment / labels) == digest(experiment / "data/rounds/1/pseudo_labels")
     shutil.rmtree(experiment / "out")

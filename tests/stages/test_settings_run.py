@@ -3,13 +3,12 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.workspace import change_params, commit, dvc, environment, git, make_workspace
+from tests.workspace import change_params, commit, dvc, git, make_workspace, prefork_environment
 
 SETTING = """
 title: two ratios and a teacher alone
@@ -28,8 +27,8 @@ runs:
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     identity = {f"GIT_{role}_{kind}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for kind in ("NAME", "EMAIL")}
-    command = [sys.executable, "-m", "stages.experiment", *words]
-    return subprocess.run(command, cwd=folder, env=environment() | identity, capture_output=True, text=True, check=False)
+    command = ["python", "-m", "stages.experiment", *words]
+    return subprocess.run(command, cwd=folder, env=prefork_environment() | identity, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
