@@ -11,7 +11,7 @@ from tests.torture.experiment import Bench, Stage
 from tests.torture.trial import Result, completed
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-START = 8.0
+START = 3.0
 """Seconds of imports before a stage of its own process works."""
 SEVERAL = ("infer@1", "sample_labels@1")
 """Stages that write in two processes what one writes; two that train round otherwise, and are compared by tests/stages."""
