@@ -16,7 +16,7 @@ settings.load_profile("no clock")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-SLOW = ("torture", "stages", "suggestions", "training", "export", "models", "report", "experiments", "annotations", "dars")
+SLOW = ("torture", "stages", "suggestions", "training", "export", "models", "report", "experiments", "benchmarks", "dars")
 """Folders of tests that take seconds each, the longest first."""
 
 
