@@ -118,12 +118,11 @@ def commit(folder: Path) -> None:
     git(folder, "commit", "--quiet", "--allow-empty", "--message", "state")
 
 
-def dvc(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run dvc in the workspace as a user would."""
+def dvc(folder: Path, *arguments: str, check: bool = True, alone: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run dvc in the workspace as a user would; `alone` with stages in processes that no other shares its imports with."""
     identity = {f"GIT_{role}_{kind}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for kind in ("NAME", "EMAIL")}
-    done = subprocess.run(
-        ["dvc", *arguments], cwd=folder, env=prefork_environment() | identity, capture_output=True, text=True, check=False
-    )
+    variables = (environment() if alone else prefork_environment()) | identity
+    done = subprocess.run(["dvc", *arguments], cwd=folder, env=variables, capture_output=True, text=True, check=False)
     if check and done.returncode:
         raise AssertionError(f"dvc {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
     return done

@@ -18,8 +18,8 @@ ORDER = ("infer", "calibrate", "solve_thresholds", "sample_labels", "statistics"
 def overhead(folder: Path) -> Iterator[Row]:
     """Compare both, and time a `dvc repro` that has nothing to do."""
     workspace = make_workspace(folder / "clone", TINY)
-    whole = _timed(lambda: dvc(workspace, "repro"))
-    nothing = _timed(lambda: dvc(workspace, "repro"))
+    whole = _timed(lambda: dvc(workspace, "repro", alone=True))
+    nothing = _timed(lambda: dvc(workspace, "repro", alone=True))
     commands = [*spell_commands(("1", "2")), _stages()["report"]["cmd"]]
     for name in ("prepared", "report", "rounds"):
         shutil.rmtree(workspace / "data" / name)
